@@ -1,0 +1,51 @@
+"""Parsers of thread dumps: text in, ``model.Dump`` out. Standard library only; usable on its own.
+
+A parser is one module of this package that offers
+
+``FORMAT``
+    its id in the report contract, for example ``"hotspot"``
+``claims(line) -> bool``
+    whether this raw line is the first of a dump of this format; it looks at nothing else and is cheap
+``parse(lines) -> Iterator[Dump]``
+    reads one stretch of ``Lines`` that starts with a claimed line, and yields the dumps it holds. It never raises on
+    content, returns at the first line that another parser claims (pushed back), and consumes nothing and yields
+    nothing when the stretch turns out not to be its own.
+
+It is found by listing the package: nothing else has to be edited to add one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Protocol, cast
+
+from threaddump_parsers.lines import Lines
+from threaddump_parsers.model import Dump
+
+
+class Parser(Protocol):
+    """What a parser module offers; see the package's docstring."""
+
+    FORMAT: str
+
+    def claims(self, line: bytes) -> bool: ...
+
+    def parse(self, lines: Lines) -> Iterator[Dump]: ...
+
+
+@cache
+def parsers() -> tuple[Parser, ...]:
+    """All parser modules of this package, in the order of their names."""
+    modules = (import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__))
+    return tuple(cast(Parser, module) for module in modules if hasattr(module, "FORMAT"))
+
+
+def claimant(line: bytes) -> Parser | None:
+    """The parser whose dumps start with this line, or None."""
+    for parser in parsers():
+        if parser.claims(line):
+            return parser
+    return None

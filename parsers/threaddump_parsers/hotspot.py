@@ -1,0 +1,616 @@
+r"""HotSpot's thread dump as text: ``jstack``, ``jcmd PID Thread.print``, ``kill -3``, Ctrl-Break. JDK 1.4 to 25.
+
+::
+
+    2026-11-22 20:54:13
+    Full thread dump OpenJDK 64-Bit Server VM (17.0.15+6 mixed mode, sharing):
+
+    Threads class SMR info:
+    _java_thread_list=0x00007f82780779a0, length=516, elements={
+    0x00007f82fc018220, 0x00007f82fc118b30
+    }
+
+    "http-exec-17" #31 daemon prio=5 os_prio=0 cpu=1.86ms elapsed=14.27s tid=0x00007f82fc507bc0 nid=0x7f5f runnable  [0x00007f82e48f1000]
+       java.lang.Thread.State: RUNNABLE
+    	at sun.nio.ch.SocketDispatcher.read0(java.base@17.0.15/Native Method)
+    	- locked <0x00000000ff9a6ae8> (a org.apache.http.pool.AbstractConnPool$2)
+
+       Locked ownable synchronizers:
+    	- None
+
+    JNI global refs: 16, weak refs: 0
+
+    Found one Java-level deadlock:
+    ...
+    Heap
+     garbage-first heap   total 253952K, used 3102K [0x0000000704800000, 0x0000000800000000)
+
+Printed by ``threads.cpp`` (``Threads::print_on``), ``javaThread.cpp`` and ``thread.cpp`` (``print_on``), ``osThread.cpp``
+(state words), ``vframe.cpp`` (``javaVFrame::print_lock_info_on``), ``threadService.cpp`` (``DeadlockCycle::print_on_with``)
+and ``threadSMR.cpp``. ``kill -3`` writes the parts (threads, JNI, deadlocks, heap) in several VM operations, so lines of
+the application land between them.
+"""  # noqa: E501 - real lines are long
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import threaddump_parsers
+from threaddump_parsers.java_frames import java_frame
+from threaddump_parsers.lines import Lines, NumberedLine
+from threaddump_parsers.model import Dump, Frame, Held, Lock, Problem, ReportedDeadlock, Stack, Thread
+
+FORMAT = "hotspot"
+
+FRAME_CACHE_LINES = 200_000
+"""Distinct frame lines kept parsed; a dump of a big application has about 20,000."""
+STACK_CACHE = 100_000
+NOISE_LINES = 500
+"""Lines of something else that may stand between two parts of one dump before it is taken to have ended."""
+PROBLEMS_KEPT = 100
+
+_TITLE = b"Full thread dump "
+_VM = re.compile(r"Full thread dump (?P<vm>.*?) ?\((?P<version>\S+) ?[^()]*\):?\s*$")
+_DATE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s*$")
+_PID = re.compile(rb"(\d{1,10}):\s*$")
+
+# "NAME" #TID [OSTID] daemon prio=N os_prio=N cpu=..ms elapsed=..s allocated=.. defined_classes=N tid=0x.. nid=.. STATE [0x..]
+# The name is printed raw (quotes, "tid=", anything): the greedy group takes the last quote that the fields follow.
+_HEADER = re.compile(
+    r'"(?P<name>.*)"'
+    r"(?: #(?P<java_id>\d+))?(?: \[(?P<os_id>\d+)\])?(?P<daemon> daemon)?(?: prio=-?\d+)?(?: os_prio=-?\d+)?"
+    r"(?: cpu=(?P<cpu>[\d.]+)ms)?(?: elapsed=(?P<elapsed>[\d.]+)s)?(?: allocated=\S+)?(?: defined_classes=\d+)?"
+    r" tid=(?P<tid>(?:0x)?[0-9a-fA-F]+)(?: nid=(?P<nid>0x[0-9a-fA-F]+|\d+|NA))?(?P<rest>[^\"]*)\Z",
+    re.DOTALL,
+)
+_STACK_POINTER = re.compile(r"\[(?:0x)?[0-9a-fA-F]+(?:\.\.(?:0x)?[0-9a-fA-F]+)?\]\s*$")
+
+# osThread.cpp; the words after nid=. Older VMs print no Thread.State line, then these are all there is.
+_OS_STATES = {
+    "runnable": "RUNNABLE",
+    "waiting for monitor entry": "BLOCKED",
+    "waiting on condition": "WAITING",
+    "waiting on monitor": "WAITING",
+    "in Object.wait()": "WAITING",
+    "sleeping": "TIMED_WAITING",
+    "initialized": "NEW",
+    "allocated": "NEW",
+    "zombie": "TERMINATED",
+}
+
+_STATE_LINE = b"java.lang.Thread.State: "
+_SYNCHRONIZERS = b"Locked ownable synchronizers:"
+_CARRYING = b"Carrying virtual thread #"
+_MOUNTED = b"Mounted virtual thread #"
+_COMPILER = (b"No compile task", b"Compiling: ")
+_SMR = (b"Threads class SMR info:", b"_java_thread_list", b"_to_delete_list", b"_delete_", b"_smr_", b"_tlh_")
+_DEADLOCK = b"Found one Java-level deadlock:"
+_DEADLOCK_STACKS = b"Java stack information for the threads listed above"
+_DEADLOCK_END = re.compile(rb"Found \d+ deadlocks?\.")
+_DEADLOCK_LOCK = re.compile(
+    r"waiting (?:to lock|for) (?:monitor|ownable synchronizer|JVM TI raw monitor) (?P<address>0x[0-9a-fA-F]+)"
+    r"(?: \(object (?P<object>0x[0-9a-fA-F]+), a (?P<object_class>.*)\)|, \(a (?P<class>.*)\))?"
+)
+_NO_REFERENCE = b"<no object reference available>"
+_CLASS_INIT = b"- waiting on the Class initialization monitor for "
+_EXCEPTION = re.compile(rb"(?:Caused by: |Exception in thread |\s*)[\w.$]+(?:Exception|Error|Throwable)\b")
+
+# Ownable synchronizers of the JDK that one thread owns exclusively; a thread parked on one wants to own it.
+_OWNABLE = ("java.util.concurrent.locks.ReentrantLock$", "java.util.concurrent.locks.ReentrantReadWriteLock$")
+
+
+def claims(line: bytes) -> bool:
+    """The title line, or a thread header where the beginning of the dump is missing."""
+    if line[:1] == b'"':
+        return b" tid=" in line and (b" nid=" in line or b" prio=" in line) and _header(line) is not None
+    return line.startswith(_TITLE)
+
+
+def parse(lines: Lines) -> Iterator[Dump]:
+    """Read one stretch: dumps that follow each other, with other lines between them."""
+    reader = _Reader(lines.last)
+    frames = reader.frames
+    for number, line in lines:
+        frame = frames[line]
+        if frame is not None:
+            reader.stack.append(frame)
+            reader.last_line = number
+            continue
+        finished = reader.take(number, line)
+        if finished is not None:
+            yield finished
+            if reader.foreign:
+                lines.push_back((number, line))
+                return
+    last = reader.finish(cut=reader.cut_text)
+    if last is not None:
+        yield last
+
+
+class _Frames(dict[bytes, "Frame | None"]):
+    """Raw line to parsed frame; None, and not kept, for a line that is no frame."""
+
+    def __missing__(self, line: bytes) -> Frame | None:
+        text = line.strip()
+        if text[:3] != b"at ":
+            return None
+        frame = java_frame(_text(text[3:]))
+        if frame is not None:
+            if len(self) >= FRAME_CACHE_LINES:
+                self.clear()
+            self[line] = frame
+        return frame
+
+
+def _text(raw: bytes) -> str:
+    """Decode a line; ``kill -3`` writes modified UTF-8, whose surrogate pairs are joined again."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        try:
+            return raw.decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeError:
+            return raw.decode("utf-8", "replace")
+
+
+def _header(line: bytes) -> re.Match[str] | None:
+    return _HEADER.match(_text(line.rstrip()))
+
+
+class _Reader:
+    """The state of reading one stretch: the dump, the thread and the part of the dump we are in."""
+
+    def __init__(self, before: list[NumberedLine]) -> None:
+        self.frames = _Frames()
+        self.stacks: dict[Stack, Stack] = {}
+        self.classes: dict[bytes, str] = {}
+        self.foreign = False
+        self.date: tuple[int, str] | None = None
+        self.pid: tuple[int, int] | None = None
+        for number, line in before:
+            self._prelude(number, line.strip())
+        self._reset()
+
+    def _reset(self) -> None:
+        self.dump: Dump | None = None
+        self.thread: Thread | None = None
+        self.stack: list[Frame] = []
+        self.part = "threads"
+        self.locks: dict[bytes, Lock] = {}
+        self.noise: list[tuple[int, bytes]] = []
+        self.noise_lines = 0
+        self.in_exception = False
+        self.listed: set[str] = set()
+        self.java_threads: set[str] = set()
+        self.jni_seen = self.last_vm_thread_seen = False
+        self.pending: list[NumberedLine] = []
+        self.last_line = 0
+        self.cut_text: NumberedLine | None = None
+        self._reset_thread()
+        self.cycle_line = 0
+        self.cycle_threads: list[str] = []
+        self.cycle_locks: list[Lock] = []
+
+    def _reset_thread(self) -> None:
+        self.thread = None
+        self.stack = []
+        self.held: list[Held] = []
+        self.owned: list[Held] = []
+        self.relock: Lock | None = None
+        self.waits_unnamed = False
+        self.mounted: Thread | None = None
+
+    # One line that is not a plain frame. Returns a finished dump, if the line ends one.
+
+    def take(self, number: int, line: bytes) -> Dump | None:
+        text = line.strip()
+        self.cut_text = None
+        if not text:
+            if self.in_exception:
+                self.in_exception = False
+            return None
+        if self.pending and self._join_pending(number, line):
+            return None
+        if text[:1] == b'"':
+            return self._quoted(number, line, text)
+        if text[:2] == b"- " and self._lock_line(number, text):
+            return None
+        if text.startswith(_TITLE):
+            return self._start(number, _text(text))
+        if self.dump is not None and self._known(number, text):
+            self._read(number)
+            return None
+        return self._unknown(number, line, text)
+
+    def _read(self, number: int) -> None:
+        """A line of the grammar: what stood between it and the line before did cut into the dump."""
+        self.last_line = number
+        if self.noise_lines:
+            dump = self.dump
+            assert dump is not None
+            dump.unread_lines += self.noise_lines
+            room = PROBLEMS_KEPT - len(dump.problems)
+            dump.problems.extend(
+                Problem(n, "not part of the thread dump", _text(raw.rstrip())[:200]) for n, raw in self.noise[:room]
+            )
+            self.noise = []
+            self.noise_lines = 0
+
+    def _start(self, number: int, title: str) -> Dump | None:
+        finished = self.finish()
+        date, pid = self.date, self.pid
+        self.date = self.pid = None
+        self._reset()
+        match = _VM.match(title)
+        name, version = (match["vm"], _release(match["version"])) if match else (title[len(_TITLE) :].rstrip(":"), None)
+        first = number
+        if date and number - date[0] == 1:
+            first = date[0]
+        if pid and first - pid[0] == 1:
+            first = pid[0]
+        self.dump = Dump(
+            FORMAT,
+            first,
+            "jvm",
+            runtime=name,
+            version=version,
+            taken_at=date[1] if date and first <= date[0] else None,
+            pid=pid[1] if pid and first <= pid[0] else None,
+        )
+        self.last_line = number
+        return finished
+
+    def _prelude(self, number: int, text: bytes) -> bool:
+        if _DATE.match(text):
+            self.date = (number, text.decode().strip().replace(" ", "T"))
+            return True
+        pid = _PID.match(text)
+        if pid:
+            self.pid = (number, int(pid[1]))
+            return True
+        return False
+
+    def _quoted(self, number: int, line: bytes, text: bytes) -> Dump | None:
+        """A line that starts with a quote: a thread header, a name in the deadlock part, or something else."""
+        if b" tid=" in text:
+            match = _header(text)
+            if match is not None:
+                return self._begin_thread(number, match)
+        if self.part in {"deadlock", "deadlock-stacks"} and text.endswith(b'":'):
+            if self.part == "deadlock":
+                self.cycle_threads.append(_text(text[1:-2]))
+            self._read(number)
+            return None
+        if self.dump is not None and self.part == "threads" and not self.pending:
+            self.pending = [(number, line)]  # a thread's name may hold line breaks: the header goes on below
+            return None
+        return self._unknown(number, line, text)
+
+    def _join_pending(self, number: int, line: bytes) -> bool:
+        """Whether this line, together with the pending ones, is a thread header with a line break in its name."""
+        joined = b"".join(raw for _, raw in self.pending) + line
+        if b" tid=" in line:
+            match = _header(joined)
+            if match is not None:
+                first = self.pending[0][0]
+                self.pending = []
+                self._begin_thread(first, match)
+                self.last_line = number
+                return True
+        if len(self.pending) < 3 and not line.startswith((b'"', b"\t", b"   java")):
+            self.pending.append((number, line))
+            return True
+        for n, raw in self.pending:
+            self._noise(n, raw)
+        self.pending = []
+        return False
+
+    def _begin_thread(self, number: int, match: re.Match[str]) -> Dump | None:
+        finished = None
+        if self.dump is not None and self.part != "threads" and self.jni_seen:
+            finished = self.finish()
+            self._reset()
+        if self.dump is None:
+            self.dump = Dump(FORMAT, number, "jvm", truncated=["the beginning of the dump is missing"])
+        self._end_thread()
+        self._read(number)
+        self.part = "threads"
+        rest = match["rest"]
+        words = _STACK_POINTER.sub("", rest).split(" _", 1)[0].strip()
+        nid, os_id = match["nid"], match["os_id"]
+        native_id = int(os_id) if os_id else int(nid, 0) if nid and nid[0].isdigit() else None
+        self.thread = Thread(
+            match["name"],
+            number,
+            state=_OS_STATES.get(words),
+            printed_state=words or None,
+            java_id=int(match["java_id"]) if match["java_id"] else None,
+            native_id=native_id,
+            address=match["tid"],
+            daemon=bool(match["daemon"]),
+            internal=not _STACK_POINTER.search(rest),
+            cpu_ms=_number(match["cpu"]),
+            elapsed_s=_number(match["elapsed"]),
+        )
+        return finished
+
+    def _end_thread(self) -> None:
+        thread, dump = self.thread, self.dump
+        if thread is None or dump is None:
+            self.stack = []
+            return
+        if self.mounted is not None:
+            # After the carrier's frames come those of the virtual thread mounted on it (24+): an entry of its own.
+            carrier, virtual = thread, self.mounted
+            self._settle(virtual)
+            carrier.internal = False
+            dump.threads += [carrier, virtual]
+        else:
+            self._settle(thread)
+            dump.threads.append(thread)
+        if thread.address:
+            self.java_threads.add(_address(thread.address))
+        if thread.name == "VM Periodic Task Thread":
+            self.last_vm_thread_seen = True
+        self._reset_thread()
+
+    def _settle(self, thread: Thread) -> None:
+        """Decide what the thread owns and what it waits for, from its frames and lock lines together."""
+        thread.stack = self._interned(self.stack)
+        if thread.stack:
+            thread.internal = False
+        held = self.held
+        in_wait = any(frame.function.startswith("java.lang.Object.wait") for frame in thread.stack[:2])
+        if in_wait and self.waits_unnamed and held:
+            # Compiled Object.wait prints no object: it is the monitor that the frames below took last.
+            thread.waiting_on = held[0].lock
+        if self.relock is not None:
+            # Notified, and now wants the monitor back. JDK 17+ prints the line on top, older ones below the wait.
+            thread.blocked_on = self.relock
+            thread.waiting_on = None
+        elif in_wait and thread.state == "BLOCKED" and thread.waiting_on is not None:
+            thread.blocked_on = thread.waiting_on
+            thread.waiting_on = None
+        released = (thread.blocked_on if in_wait else thread.waiting_on) or thread.waiting_on
+        if in_wait and released is not None:
+            # Object.wait gave the monitor up although the frames below still say "locked".
+            thread.wait_released = tuple({h.lock.id: h.lock for h in held if h.lock.id == released.id}.values())
+        given_up = {lock.id for lock in (thread.blocked_on, released if in_wait else None) if lock is not None}
+        own = {h.lock.id: h for h in held if h.lock.id not in given_up}
+        own.update((h.lock.id, h) for h in self.owned)
+        thread.holds = tuple(own.values())
+
+    def _interned(self, frames: list[Frame]) -> Stack:
+        stack = tuple(frames)
+        known = self.stacks.get(stack)
+        if known is None:
+            if len(self.stacks) >= STACK_CACHE:
+                self.stacks.clear()
+            self.stacks[stack] = known = stack
+        return known
+
+    # Lines below a thread header
+
+    def _lock_line(self, number: int, text: bytes) -> bool:
+        thread = self.mounted or self.thread
+        if self.part == "deadlock-stacks":
+            self._read(number)
+            return True
+        if thread is None:
+            return False
+        verb, bracket, rest = text.partition(b"<")
+        if not bracket:
+            if text == b"- None":
+                self._read(number)
+                return True
+            if text.startswith(_CLASS_INIT):
+                name = _text(text[len(_CLASS_INIT) :])
+                thread.blocked_on = Lock(f"class-init:{name}", name)
+                self._read(number)
+                return True
+            return False
+        self._read(number)
+        address, _, tail = rest.partition(b">")
+        depth = len(self.stack) - 1
+        if verb == b"- eliminated ":
+            # JDK 17 and older end this line without a line break: the next frame is glued to it.
+            glued = tail.find(b"\tat ")
+            frame = self.frames[tail[glued:]] if glued >= 0 else None
+            if frame is not None:
+                self.stack.append(frame)
+            return True
+        if text.endswith(_NO_REFERENCE):
+            self.waits_unnamed = True
+            return True
+        lock = self._lock(address, tail)
+        if verb == b"- locked ":
+            self.held.append(Held(lock, depth))
+        elif verb == b"- waiting to lock ":
+            thread.blocked_on = lock
+        elif verb == b"- waiting on ":
+            thread.waiting_on = lock
+        elif verb == b"- waiting to re-lock in wait() ":
+            self.relock = lock
+        elif verb.startswith(b"- parking to wait for"):
+            if lock.class_name.startswith(_OWNABLE):
+                thread.blocked_on = lock
+            else:
+                thread.waiting_on = lock
+        elif verb == b"- ":
+            self.owned.append(Held(lock, None))
+        else:
+            self._noise(number, text)
+        return True
+
+    def _lock(self, address: bytes, tail: bytes) -> Lock:
+        """``<ADDRESS> (a CLASS)``; one object per address and dump."""
+        lock = self.locks.get(address)
+        if lock is None:
+            name = tail.strip()
+            name = name[name.find(b"(") + 1 : name.rfind(b")")].removeprefix(b"a ")
+            class_name = self.classes.get(name)
+            if class_name is None:
+                self.classes[name] = class_name = _text(name)
+            self.locks[address] = lock = Lock(_text(address), class_name)
+        return lock
+
+    def _known(self, number: int, text: bytes) -> bool:
+        """Every other line of the grammar."""
+        dump = self.dump
+        assert dump is not None
+        if text.startswith(_STATE_LINE):
+            if self.thread is not None:
+                printed = _text(text[len(_STATE_LINE) :])
+                self.thread.printed_state = printed
+                self.thread.state = printed.partition(" ")[0]
+                self.thread.internal = False
+            return True
+        if text == _SYNCHRONIZERS:
+            dump.ownable_synchronizers = True
+            return True
+        if text.startswith(b"0x") and (text[-1:] in b",}" or b"," in text or len(text) <= 18):
+            self.listed.update(_address(a) for a in _text(text).strip(" }").split(",") if a.strip())
+            return True
+        if text == b"}" or text.startswith(_SMR) or text.startswith(_COMPILER):
+            return True
+        if text.startswith(b"JNI global ref"):
+            self._end_thread()
+            self.part = "after"
+            self.jni_seen = True
+            return True
+        if text.startswith((_CARRYING, _MOUNTED)):
+            return self._virtual(number, text)
+        if text.startswith(_DEADLOCK):
+            self._end_thread()
+            self._end_cycle()
+            self.part, self.cycle_line = "deadlock", number
+            return True
+        if self.part in {"deadlock", "deadlock-stacks"} and self._deadlock_line(text):
+            return True
+        if self.part != "heap" and text == b"Heap":
+            self._end_thread()
+            self._end_cycle()
+            self.part = "heap"
+            return True
+        if self.part == "heap":
+            return _is_heap_line(text)
+        return False
+
+    def _virtual(self, number: int, text: bytes) -> bool:
+        thread, digits = self.thread, text.rpartition(b"#")[2]
+        if thread is None or not digits.isdigit():
+            return False
+        if text.startswith(_CARRYING):
+            thread.carries = int(digits)
+            thread.internal = False
+        else:
+            self._settle(thread)
+            self.stack, self.held, self.owned = [], [], []
+            self.relock, self.waits_unnamed = None, False
+            self.mounted = Thread("", number, java_id=int(digits), virtual=True, carrier=thread.name)
+        return True
+
+    def _deadlock_line(self, text: bytes) -> bool:
+        if text.startswith(_DEADLOCK_STACKS):
+            self.part = "deadlock-stacks"
+            return True
+        if _DEADLOCK_END.match(text):
+            self._end_cycle()
+            self.part = "after"
+            return True
+        if text.startswith(b"===="):
+            return True
+        if self.part == "deadlock-stacks":
+            return text.startswith(b"at ")
+        match = _DEADLOCK_LOCK.match(_text(text))
+        if match is not None:
+            address = match["object"] or match["address"]
+            self.cycle_locks.append(Lock(address, match["object_class"] or match["class"] or ""))
+            return True
+        return text.startswith((b"which is held by", b"in JNI", b"(JNI", b"waiting to lock", b"waiting for"))
+
+    def _end_cycle(self) -> None:
+        if self.cycle_threads and self.dump is not None:
+            self.dump.deadlocks.append(
+                ReportedDeadlock(self.cycle_line, tuple(self.cycle_threads), tuple(self.cycle_locks))
+            )
+        self.cycle_threads, self.cycle_locks = [], []
+
+    # Lines that are not part of the dump
+
+    def _noise(self, number: int, line: bytes) -> None:
+        self.noise_lines += 1
+        if len(self.noise) < PROBLEMS_KEPT:
+            self.noise.append((number, line))
+
+    def _unknown(self, number: int, line: bytes, text: bytes) -> Dump | None:
+        if self._prelude(number, text):
+            return None
+        dump = self.dump
+        other = threaddump_parsers.claimant(line)
+        if dump is None or (other is not None and other.FORMAT != FORMAT):
+            self.foreign = True
+            return self.finish()
+        self._noise(number, line)
+        self.cut_text = (number, line) if not line.endswith(b"\n") else None
+        if self.jni_seen and self.noise_lines > NOISE_LINES:
+            self.foreign = True
+            return self.finish()
+        if self.part == "threads" and _EXCEPTION.match(text):
+            # A stack trace that the application printed into the dump: its frames are not this thread's.
+            self._end_thread()
+        return None
+
+    def finish(self, cut: NumberedLine | None = None) -> Dump | None:
+        """Close the dump, with what the input shows to be missing from it."""
+        dump = self.dump
+        if dump is None:
+            return None
+        for n, raw in self.pending:
+            self._noise(n, raw)
+            cut = (n, raw) if not raw.endswith(b"\n") else cut
+        self._end_thread()
+        self._end_cycle()
+        dump.end_line = self.last_line
+        missing = len(self.listed - self.java_threads)
+        if missing:
+            dump.truncated.append(
+                f"the dump lists {len(self.listed)} Java threads, {missing} of them are not in this input"
+            )
+        if not self.jni_seen and not self.last_vm_thread_seen and not missing and dump.threads:
+            dump.truncated.append("the end of the dump is missing (no line 'JNI global ref...')")
+        if cut is not None:
+            dump.end_line = cut[0]
+            dump.problems.append(Problem(cut[0], "the input ends in the middle of a line", _text(cut[1])[:200]))
+        self.dump = None
+        return dump
+
+
+def _is_heap_line(text: bytes) -> bool:
+    """A line of ``Universe::print_on``: the generations and spaces of the collector."""
+    words = (b"total", b"used", b"space", b"region", b"Metaspace", b"committed", b"reserved", b"capacity", b"gen")
+    return any(word in text for word in words) and (b"%" in text or b"K" in text or b"M" in text or b"[" in text)
+
+
+def _address(printed: str) -> str:
+    """One spelling for an address: macOS JDK 6 and 7 print it without ``0x``, others pad it with zeros."""
+    return printed.strip().lower().removeprefix("0x").lstrip("0")
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
+
+
+def _release(version: str) -> str:
+    """The Java release behind the VM's version: up to Java 8 HotSpot had numbers of its own (25.292-b10 is 8u292)."""
+    match = re.match(r"(\d+)\.(\d+)-b\d+", version)
+    if match is None:
+        return version
+    hotspot, update = int(match[1]), match[2]
+    if hotspot in (24, 25):
+        return f"{hotspot - 17}u{update}"
+    return f"{'7' if hotspot >= 21 else '6'} (HotSpot {version})"

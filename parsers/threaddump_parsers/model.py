@@ -1,0 +1,144 @@
+"""What a parser hands on: dumps, threads, frames, locks and the lines it could not read.
+
+The words are those of ``java.lang.management.ThreadInfo`` and of py-spy. Frames stand innermost first
+everywhere. Hot types use slots, and frames and stacks are interned by the parsers: two threads in the same
+call share one ``tuple`` of the same ``Frame`` objects, so that later work is done once per distinct stack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Stack = tuple["Frame", ...]
+"""A call stack, innermost frame first. Interned: equal stacks of one dump are the same object."""
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """One line of a call stack. Frames are compared by identity: parsers intern them."""
+
+    function: str
+    """Qualified and normalised: ``com.acme.Dao.load``, ``HTTPConnectionPool._get_conn``, ``recv``."""
+    file: str | None = None
+    """Source file as printed (``Dao.java``, ``urllib3/connectionpool.py``, ``libc.so.6``)."""
+    line: int | None = None
+    native: bool = False
+    """True for a JVM native method and for a C frame of ``py-spy --native``."""
+
+
+@dataclass(slots=True, frozen=True)
+class Lock:
+    """A monitor, an ownable synchronizer or another object that threads park on.
+
+    ``id`` is what the runtime prints (an address or ``class@hash``), ``None`` where it prints none.
+    """
+
+    id: str | None
+    class_name: str
+
+    def __str__(self) -> str:
+        return f"{self.class_name} {self.id}" if self.id else self.class_name
+
+
+@dataclass(slots=True, frozen=True)
+class Held:
+    """A lock that a thread owns, and the depth of the frame that took it.
+
+    ``depth`` is an index into the thread's stack; ``None`` for an ownable synchronizer, which the JVM lists
+    apart from the frames (``Locked ownable synchronizers``).
+    """
+
+    lock: Lock
+    depth: int | None
+
+
+@dataclass(slots=True, eq=False)
+class Thread:
+    """One thread entry of a dump."""
+
+    name: str
+    line: int
+    """The 1-based input line where the entry starts."""
+    state: str | None = None
+    """Normalised: a ``java.lang.Thread.State`` name, or py-spy's ``IDLE`` / ``ACTIVE``. None: not printed."""
+    printed_state: str | None = None
+    """As printed: ``TIMED_WAITING (parking)``, ``waiting on condition``, ``active+gil``."""
+    stack: Stack = ()
+    java_id: int | None = None
+    """``Thread.threadId``, the ``#N`` of the header."""
+    native_id: int | None = None
+    """The operating system's thread id (``nid=``, ``Thread N`` of py-spy on Linux)."""
+    address: str | None = None
+    """The VM's or the thread library's address of the thread (``tid=0x..``, ``Thread 0x..``)."""
+    daemon: bool | None = None
+    virtual: bool = False
+    internal: bool = False
+    """A thread of the VM itself (garbage collector, compiler): it has no Java stack."""
+    carrier: str | None = None
+    """Of a mounted virtual thread: the carrier's name. Of a carrier: None."""
+    carries: int | None = None
+    """Of a carrier: the ``java_id`` of the virtual thread mounted on it."""
+    gil: bool = False
+    """Python: this thread holds the global interpreter lock."""
+    blocked_on: Lock | None = None
+    """The monitor or synchronizer the thread wants to own."""
+    waiting_on: Lock | None = None
+    """The object the thread waits to be notified by or is parked on, without wanting to own it."""
+    holds: tuple[Held, ...] = ()
+    """Locks really owned: what ``Object.wait`` has released and what the compiler removed is not here."""
+    wait_released: tuple[Lock, ...] = ()
+    """Monitors printed as locked below an ``Object.wait`` frame: released while the thread waits."""
+    locals: dict[int, dict[str, str]] | None = None
+    """Python: frame index to variable name to its printed value, where the dump has them."""
+    cpu_ms: float | None = None
+    elapsed_s: float | None = None
+    truncated: bool = False
+    """The dump says or shows that frames of this thread are missing."""
+
+
+@dataclass(slots=True, frozen=True)
+class Problem:
+    """An odd line as a value: it travels to the report, never only to a log."""
+
+    line: int
+    reason: str
+    text: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class ReportedDeadlock:
+    """A deadlock that the runtime itself printed: thread names in its order, and the locks between them."""
+
+    line: int
+    threads: tuple[str, ...]
+    locks: tuple[Lock, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Dump:
+    """All threads of one process at one moment."""
+
+    format: str
+    """The parser's id, see the report contract."""
+    line: int
+    """The 1-based first line in the input."""
+    family: str
+    """``jvm`` or ``python``."""
+    runtime: str | None = None
+    """Name of the runtime: ``OpenJDK 64-Bit Server VM``, ``CPython``."""
+    version: str | None = None
+    taken_at: str | None = None
+    """ISO 8601, without a zone where the dump prints none."""
+    pid: int | None = None
+    command: str | None = None
+    threads: list[Thread] = field(default_factory=list)
+    deadlocks: list[ReportedDeadlock] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unread_lines: int = 0
+    """Lines within the dump that no rule of the grammar reads (application output that cut in, say)."""
+    truncated: list[str] = field(default_factory=list)
+    """Why threads or frames are known to be missing; empty where nothing says so."""
+    ownable_synchronizers: bool = False
+    """JVM: the dump lists them (``jstack -l``), so an unowned one is unowned and not just unlisted."""
+    end_line: int = 0
+    """The 1-based last line that belongs to the dump."""

@@ -1,0 +1,221 @@
+"""The answer: what a report says about dumps. Renderers read these values and nothing else.
+
+Field by field this is the JSON report (schema ``threaddump/report@1``); ``reports/json.py`` writes it down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from threaddump_parsers.model import Problem
+
+Severity = Literal["critical", "high", "medium", "low", "info"]
+SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
+"""Worst first."""
+
+Basis = Literal["reported", "inferred", "mixed"]
+"""How an edge between threads is known: printed by the runtime, concluded by us, or a chain with both."""
+
+
+@dataclass(slots=True, frozen=True)
+class Integration:
+    """A library or service that a thread calls or leases from: ``id`` is the library profile's key."""
+
+    id: str
+    name: str
+    system: str | None
+
+
+@dataclass(slots=True)
+class Group:
+    """Threads that are blocked in the same frame for the same reason."""
+
+    id: str
+    kind: str
+    phase: str | None
+    blocking_frame: str | None
+    integration: Integration | None
+    pool: Integration | None
+    caller: str | None
+    timed: bool | None
+    timed_reason: str
+    """How ``timed`` is known, or what would show it."""
+    lock: str | None
+    threads: list[str]
+    lines: list[int]
+    """Input line of each thread, parallel to ``threads``."""
+    stack: list[str]
+    states: dict[str, int]
+    cpu_ms: float | None
+
+    @property
+    def count(self) -> int:
+        return len(self.threads)
+
+
+@dataclass(slots=True)
+class Owner:
+    """The thread that owns a lock, and what it is doing meanwhile."""
+
+    thread: str
+    line: int
+    kind: str
+    blocking_frame: str | None
+    caller: str | None
+    integration: Integration | None
+    evidence: Basis
+
+
+@dataclass(slots=True)
+class ContendedLock:
+    """A lock that at least one thread waits for."""
+
+    id: str
+    class_name: str
+    type: str
+    owner: Owner | None
+    waiting: list[str]
+    owner_unknown: str | None = None
+    """Why no owner is named and what would show it; None where there is one."""
+
+
+@dataclass(slots=True)
+class WaitNode:
+    """Threads of one group that wait for the node above them."""
+
+    group: str
+    kind: str
+    caller: str | None
+    count: int
+    threads: list[str]
+    lock: str | None
+    lock_class: str | None
+    evidence: Basis
+    reason: str | None
+    children: list[WaitNode] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Root:
+    """What the threads of a chain wait for in the end."""
+
+    threads: list[str]
+    lines: list[int]
+    group: str
+    kind: str
+    phase: str | None
+    blocking_frame: str | None
+    caller: str | None
+    integration: Integration | None
+    timed: bool | None
+
+    @property
+    def count(self) -> int:
+        return len(self.threads)
+
+
+@dataclass(slots=True)
+class Chain:
+    """A root and all threads that wait behind it, as a tree."""
+
+    root: Root
+    waiting: int
+    depth: int
+    evidence: Basis
+    reason: str | None
+    tree: list[WaitNode]
+
+
+@dataclass(slots=True)
+class Deadlock:
+    """A cycle of threads, each waiting for a lock that the next one owns."""
+
+    threads: list[str]
+    lines: list[int]
+    locks: list[str]
+    type: str
+    reported_by_runtime: bool
+    evidence: Basis
+    behind: int
+
+
+@dataclass(slots=True, frozen=True)
+class Evidence:
+    """A place in the input that bears a finding out."""
+
+    thread: str | None
+    line: int
+    text: str
+
+
+@dataclass(slots=True)
+class Finding:
+    """One thing that is wrong, why we say so, and what to do."""
+
+    id: str
+    severity: Severity
+    title: str
+    detail: str
+    threads: int
+    thread_names: list[str]
+    evidence: list[Evidence]
+    advice: list[str]
+    recovery: list[str]
+    references: list[str] = field(default_factory=list)
+    dump: str | None = None
+    group: str | None = None
+    """The group it is about, for renderers that join the two."""
+
+
+@dataclass(slots=True)
+class DumpReport:
+    """Everything said about one dump."""
+
+    id: str
+    source: str
+    member: str | None
+    line: int
+    format: str
+    family: str
+    runtime_name: str | None
+    version: str | None
+    taken_at: str | None
+    pid: int | None
+    host: str | None
+    service: str | None
+    instance: str | None
+    total: int
+    virtual: int
+    by_state: dict[str, int]
+    by_kind: dict[str, int]
+    request_threads: int
+    truncated: bool
+    duplicate_of: str | None
+    unread_lines: int
+    problems: list[Problem]
+    groups: list[Group]
+    locks: list[ContendedLock]
+    chains: list[Chain]
+    deadlocks: list[Deadlock]
+    findings: list[Finding]
+    hints: list[str] = field(default_factory=list)
+    """Commands that would give a better dump; empty where nothing is missing."""
+
+    @property
+    def worst(self) -> Severity | None:
+        return min((f.severity for f in self.findings), key=SEVERITIES.index, default=None)
+
+
+@dataclass(slots=True)
+class Report:
+    """The whole answer, one or more dumps."""
+
+    dumps: list[DumpReport] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Findings of all dumps, worst first; equal ones in the order of the dumps."""
+        found = [finding for dump in self.dumps for finding in dump.findings]
+        return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
