@@ -1,0 +1,430 @@
+"""What each thread is doing: from its stack and state to a verdict, with the catalog's entries.
+
+The order of decisions (frame 0 is the innermost):
+
+1. Every frame is turned into a *key* (``package.Class.method``, ``urllib3/connectionpool.py:_get_conn``,
+   ``native:recv``) and looked up once.
+2. The *zone* is the part of the stack above the application: platform frames, frames that an entry matches, and frames
+   of the same libraries. Only what an entry matches in the zone can explain the wait; below it stands who called.
+3. A thread that is BLOCKED waits to enter its top frame: nothing below can be the cause.
+4. Otherwise the entry with the highest priority wins, then the innermost. A pool entry loses when the thread is inside a
+   call or file access above it: it creates or checks a connection, it does not wait for one.
+5. The *blocking frame* is the primitive that really blocks (a socket read) or the frame of the winning wait or pool.
+6. The *caller* is the innermost application frame.
+
+Everything here depends on the stack, the state and the interpreter's version alone, so it is done once per distinct
+stack; ``Classifier`` keeps the verdicts.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from threaddump import catalog
+from threaddump.catalog import Catalog, Entry, glob_test
+from threaddump_parsers.model import Dump, Frame, Stack, Thread
+
+NETWORK_PRIMITIVE = 49
+"""Priority of a primitive that names the blocking call: it beats generic waits (below 50), not a library's entry."""
+VERDICTS_KEPT = 100_000
+SHARED_ROOTS = {
+    "org.apache": 3,
+    "org.apache.commons": 4,
+    "org.eclipse": 3,
+    "org.jboss": 3,
+    "org.springframework": 3,
+    "com.amazonaws": 3,
+    "com.google": 3,
+    "com.google.common": 4,
+    "com.ibm": 3,
+    "com.microsoft": 3,
+    "com.oracle": 3,
+    "com.sun": 3,
+    "io.github": 3,
+    "software.amazon": 4,
+}
+"""Package roots that several libraries share, and how many segments tell one of them from its neighbours."""
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Verdict:
+    """What a thread with this stack and state is doing."""
+
+    kind: str
+    phase: str | None = None
+    entry: Entry | None = None
+    """The entry that won, None where the state alone decided."""
+    blocking_frame: str | None = None
+    caller: str | None = None
+    app_frames: tuple[str, ...] = ()
+    """Application frames, innermost first: what waiters and holders of one pool have in common."""
+    timed: bool | None = None
+    timed_reason: str = ""
+    request: bool = False
+    """The stack shows that the thread serves a request."""
+
+    @property
+    def library(self) -> str | None:
+        return self.entry.library if self.entry else None
+
+
+class Classifier:
+    """Verdicts for the threads of dumps of one runtime family; keeps one per distinct stack and state."""
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+        self.catalog: Catalog = catalog.load(family)
+        self._verdicts: dict[tuple[Stack, str | None, str | None], Verdict] = {}
+        self._keys: dict[Frame, str] = {}
+
+    def verdicts(self, dump: Dump) -> list[Verdict]:
+        """The verdicts for the threads of a dump, in their order."""
+        version = _minor(dump.version) if self.family == "python" else None
+        # py-spy 0.1 and 0.2 call blocked threads active: where nobody is idle in a crowd, the word says nothing.
+        stateless = self.family == "python" and len(dump.threads) > 3 and all(t.state != "IDLE" for t in dump.threads)
+        found = []
+        for thread in dump.threads:
+            if not thread.stack:
+                found.append(self._frameless(thread))
+                continue
+            cache_key = (thread.stack, None if stateless else thread.state, version)
+            verdict = self._verdicts.get(cache_key)
+            if verdict is None:
+                if len(self._verdicts) >= VERDICTS_KEPT:
+                    self._verdicts.clear()
+                    self._keys.clear()
+                self._verdicts[cache_key] = verdict = self._classify(*cache_key)
+            if thread.locals and verdict.entry is not None and verdict.entry.locals:
+                verdict = self._timed_by_locals(thread, verdict)
+            found.append(verdict)
+        return found
+
+    def key(self, frame: Frame) -> str:
+        """What catalog patterns are matched against for this frame."""
+        found = self._keys.get(frame)
+        if found is None:
+            found = frame_key(frame, self.family)
+            self._keys[frame] = found
+        return found
+
+    def _frameless(self, thread: Thread) -> Verdict:
+        for names in self.catalog.thread_names.find(thread.name):
+            if names.role == "runtime":
+                return Verdict("runtime")
+        if thread.internal:
+            return Verdict("runtime")
+        if thread.state == "NEW" or thread.state == "TERMINATED":
+            return Verdict("idle")
+        return Verdict("unknown")
+
+    def _classify(self, stack: Stack, state: str | None, version: str | None) -> Verdict:
+        keys = [self.key(frame) for frame in stack]
+        matched = [self.catalog.frames.find(key) for key in keys]
+        request = any(self.catalog.request_frames.find(key) for key in keys)
+        if state == "BLOCKED":
+            return self._blocked(stack, keys, matched, request)
+        zone = self._zone(keys, matched)
+        hits = self._candidates(keys, matched, zone, state)
+        primitive = next(((i, e) for i, e in hits if e.role == "primitive"), None)
+        winner = _winner(hits)
+        if winner is None:
+            kind = self._without_entry(stack, state)
+            top = next((i for i, entries in enumerate(matched) if not _transparent(entries)), 0)
+            caller, app = self._callers(keys, matched, 0)
+            return Verdict(kind, None, None, self.shown(stack[top]), caller, app, None, "", request)
+        index, entry = winner
+        kind = entry.kind or "unknown"
+        if kind == "idle" and state == "RUNNABLE" and primitive is None and entry.role == "idle" and index > 0:
+            # A loop frame alone proves nothing: with its own work above it the loop is running.
+            if self._busy_above(keys, matched, index):
+                kind = "running"
+        blocking = index
+        if kind in {"external-call", "io", "running", "sleep"} and primitive is not None:
+            blocking = primitive[0]
+        phase = entry.phase
+        if primitive and kind == "external-call" and primitive[1].kind == "external-call":
+            if phase in {None, "request", "execute"}:
+                phase = primitive[1].phase or phase
+        below = self._below_same_class(keys, index) if entry.library is None and entry.role == "pool" else zone
+        caller, app = self._callers(keys, matched, below if kind != "lock-wait" else min(below, index))
+        timed, reason = self._timed(stack, keys, state, version, entry, primitive[1] if primitive else None)
+        return Verdict(kind, phase, entry, self.shown(stack[blocking]), caller, app, timed, reason, request)
+
+    def _blocked(
+        self, stack: Stack, keys: list[str], matched: list[tuple[Entry, ...]], request: bool
+    ) -> Verdict:
+        """BLOCKED: the thread waits to enter its top frame, or to get back into a monitor after Object.wait."""
+        top = 0
+        while top < len(keys) - 1 and keys[top].startswith("java.lang.Object.wait"):
+            top += 1
+        best: Entry | None = None
+        for entry in matched[0]:
+            if entry.kind == "lock-wait" and (not entry.states or "BLOCKED" in entry.states):
+                if best is None or entry.priority > best.priority:
+                    best = entry
+        if top and best is not None and best.library is None:
+            best = None
+        caller, app = self._callers(keys, matched, 0)
+        entry = best or self.catalog.by_id.get("jvm.sync.monitor")
+        return Verdict(
+            "lock-wait",
+            entry.phase if entry else None,
+            entry,
+            self.shown(stack[top]),
+            caller,
+            app,
+            False,
+            "a monitor is waited for without a timeout",
+            request,
+        )
+
+    def _zone(self, keys: list[str], matched: list[tuple[Entry, ...]]) -> int:
+        """The number of frames from the top that stand above the application."""
+        roots = {
+            library_root(key)
+            for key, entries in zip(keys, matched, strict=True)
+            if any(entry.library and entry.role in {"integration", "pool", "wait", "idle"} for entry in entries)
+            and not self.is_platform(key)
+        }
+        for index, (key, entries) in enumerate(zip(keys, matched, strict=True)):
+            if self.is_platform(key) or library_root(key) in roots:
+                continue
+            if any(entry.library or entry.role in {"primitive", "transparent"} for entry in entries):
+                continue
+            if index == 0 and entries:
+                continue
+            return index
+        return len(keys)
+
+    def _candidates(
+        self, keys: list[str], matched: list[tuple[Entry, ...]], zone: int, state: str | None
+    ) -> list[tuple[int, Entry]]:
+        """Entries that could explain the thread, each at its innermost frame, innermost first."""
+        hits: list[tuple[int, Entry]] = []
+        seen: set[str] = set()
+        # One frame below the zone may still be an application's own pool or wait class, known by its name.
+        reach = min(len(keys), zone + 1)
+        for index in range(reach):
+            for entry in matched[index]:
+                if entry.id in seen or entry.role in {"marker", "transparent"}:
+                    continue
+                if index >= zone and entry.library is not None:
+                    continue
+                seen.add(entry.id)
+                if entry.states and state is not None and state not in entry.states:
+                    continue
+                if entry.max_depth is not None and index >= entry.max_depth:
+                    continue
+                if entry.requires and not _any_match(entry.requires, keys):
+                    continue
+                if entry.forbids and _any_match(entry.forbids, keys):
+                    continue
+                hits.append((index, entry))
+        working = next(
+            (i for i, e in hits if e.role == "primitive" and e.kind in {"external-call", "io", "running"}), len(keys)
+        )
+        return [(i, e) for i, e in hits if e.role != "pool" or i < working]
+
+    def _busy_above(self, keys: list[str], matched: list[tuple[Entry, ...]], index: int) -> bool:
+        return not any(entry.kind == "idle" or _transparent((entry,)) for entry in matched[0]) and not keys[0].endswith(
+            (".wait", ".park", ".sleep")
+        )
+
+    def _below_same_class(self, keys: list[str], index: int) -> int:
+        """The first frame below ``index`` that is of another class: who uses the application's own pool."""
+        owner = keys[index].rpartition(".")[0].partition("$")[0]
+        while index < len(keys) and keys[index].startswith(owner):
+            index += 1
+        return index
+
+    def _callers(
+        self, keys: list[str], matched: list[tuple[Entry, ...]], start: int
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """The caller, and all application frames from ``start`` down."""
+        app = []
+        fallback = None
+        for index in range(start, len(keys)):
+            key = keys[index]
+            if self.is_platform(key) or key.startswith("native:") or self.catalog.proxies.find(key):
+                continue
+            if any(entry.library for entry in matched[index]) or self.is_library(key):
+                if fallback is None and index >= start and not any(e.role == "transparent" for e in matched[index]):
+                    fallback = key
+                continue
+            app.append(key)
+        if app:
+            return app[0], tuple(app)
+        return fallback, ()
+
+    def is_platform(self, key: str) -> bool:
+        """Of the JDK or of Python's standard library."""
+        if self.family == "python":
+            return _is_stdlib(key)
+        return key in self.catalog.platform
+
+    def is_library(self, key: str) -> bool:
+        """Of a well-known library, framework or server."""
+        if self.family == "python":
+            return key.partition(":")[0].partition("/")[0].removesuffix(".py") in self.catalog.library_names
+        return key in self.catalog.libraries
+
+    def shown(self, frame: Frame) -> str:
+        """How a report names this frame."""
+        key = self.key(frame)
+        if self.family == "python" and not key.startswith("native:"):
+            return f"{key.rpartition(':')[0]}:{frame.function}"
+        return key.removeprefix("native:")
+
+    def _without_entry(self, stack: Stack, state: str | None) -> str:
+        if self.family == "jvm":
+            if state == "RUNNABLE":
+                return "unknown" if stack[0].native else "running"
+            return "unknown"
+        return "running" if state == "ACTIVE" else "unknown"
+
+    def _timed(
+        self,
+        stack: Stack,
+        keys: list[str],
+        state: str | None,
+        version: str | None,
+        entry: Entry,
+        primitive: Entry | None,
+    ) -> tuple[bool | None, str]:
+        """Whether the wait has a timeout, and how that is known."""
+        if primitive is not None and entry.kind == "external-call" and primitive.kind == "external-call":
+            if primitive.timed == "never":
+                return False, f"{primitive.match[0]} without a timed read on the stack: no timeout was set"
+            if primitive.timed == "always":
+                return True, f"{primitive.match[0]} is there only when a timeout was set"
+        if entry.timed == "never":
+            return False, "this call never has a timeout"
+        if entry.timed == "always":
+            return True, "this call always has a timeout"
+        if entry.timed == "state":
+            if state == "TIMED_WAITING":
+                return True, "the state is TIMED_WAITING"
+            if state == "WAITING":
+                return False, "the state is WAITING, not TIMED_WAITING"
+        if entry.timed == "frame":
+            if _any_match(entry.timed_frames, keys):
+                return True, "the stack shows the timed form of the call"
+            if entry.untimed_frames and _any_match(entry.untimed_frames, keys):
+                return False, "the stack shows the untimed form of the call"
+        if entry.timed == "line":
+            return self._timed_by_line(stack, keys, version)
+        return None, ""
+
+    def _timed_by_line(self, stack: Stack, keys: list[str], version: str | None) -> tuple[bool | None, str]:
+        if version is None:
+            return None, "the interpreter's version is not in the dump"
+        for frame, key in zip(stack, keys, strict=True):
+            known = self.catalog.wait_lines.get((key, version))
+            if known and frame.line in known:
+                timed = known[frame.line]
+                word = "with" if timed else "without"
+                return timed, f"{frame.file} line {frame.line} of Python {version} waits {word} a timeout"
+        return None, ""
+
+    def _timed_by_locals(self, thread: Thread, verdict: Verdict) -> Verdict:
+        """Read the timeout that was passed, where the dump has local variables."""
+        assert verdict.entry is not None and thread.locals is not None
+        for rule in verdict.entry.locals:
+            test = glob_test(rule["frame"])
+            for index, variables in thread.locals.items():
+                value = variables.get(rule["name"])
+                if value is None or index >= len(thread.stack) or not test(self.key(thread.stack[index])):
+                    continue
+                timed = _timeout_in(value)
+                if timed is not None:
+                    reason = f"{rule['name']}: {value} in {rule['frame']}"
+                    return replace(verdict, timed=timed, timed_reason=reason)
+        return verdict
+
+
+def _timeout_in(value: str) -> bool | None:
+    """Whether a printed value is a timeout: ``None`` is none, a number is one, other objects tell nothing."""
+    text = value.strip()
+    if text in {"None", "-1", "<_TYPE_DEFAULT.token: -1>"}:
+        return False
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return True
+    match = re.search(r"read=(None|\d)", text)
+    return None if match is None else match[1] != "None"
+
+
+def _winner(hits: Sequence[tuple[int, Entry]]) -> tuple[int, Entry] | None:
+    best: tuple[int, Entry] | None = None
+    best_priority = -1
+    for index, entry in hits:
+        priority = entry.priority
+        if entry.role == "primitive":
+            priority = min(priority, NETWORK_PRIMITIVE)
+        if priority > best_priority:
+            best, best_priority = (index, entry), priority
+    return best
+
+
+def _transparent(entries: Sequence[Entry]) -> bool:
+    return any(entry.role == "transparent" for entry in entries)
+
+
+def _any_match(globs: Sequence[str], keys: list[str]) -> bool:
+    return any(test(key) for test in map(glob_test, globs) for key in keys)
+
+
+def library_root(key: str) -> str:
+    """The part of a name that frames of one library share: ``org.apache.http``, ``urllib3``."""
+    if ":" in key:
+        return key.partition("/")[0]
+    segments = key.split(".", 4)
+    length = SHARED_ROOTS.get(".".join(segments[:3])) or SHARED_ROOTS.get(".".join(segments[:2])) or 2
+    return ".".join(segments[:length])
+
+
+# Python paths
+
+_INSTALLED = re.compile(r".*[/\\](?:site-packages|dist-packages|python\d+(?:\.\d+)?[t]?|Lib)[/\\]", re.DOTALL)
+_NATIVE_SUFFIX = re.compile(r"(@.*|\.(?:constprop|part|isra|cold|llvm).*)$", re.DOTALL)
+_STDLIB = frozenset(sys.stdlib_module_names) - {"test", "this", "antigravity"}
+
+
+def frame_key(frame: Frame, family: str) -> str:
+    """The string that catalog patterns match for this frame."""
+    if family != "python":
+        return frame.function
+    if frame.native:
+        symbol = _NATIVE_SUFFIX.sub("", frame.function).partition("(")[0].lstrip("_")
+        return f"native:{symbol.removeprefix('GI_').lstrip('_')}"
+    path = python_path(frame.file or "?")
+    return f"{path}:{frame.function.rpartition('.')[2]}"
+
+
+def python_path(path: str) -> str:
+    """The file below its import root: ``urllib3/connectionpool.py``; of an application, its last two parts."""
+    if path.startswith("<"):
+        return path
+    cut = _INSTALLED.sub("", path)
+    if cut != path:
+        return cut.replace("\\", "/")
+    parts = path.replace("\\", "/").split("/")
+    if len(parts) > 2 and (parts[0] == "" or ":" in parts[0]):
+        # An absolute path outside of the installed packages: the application's own.
+        return "/".join(parts[-2:])
+    return "/".join(parts)
+
+
+def _is_stdlib(key: str) -> bool:
+    if key.startswith("<frozen "):
+        return True
+    path, _, _ = key.rpartition(":")
+    top, slash, _ = path.partition("/")
+    return (top if slash else top.removesuffix(".py")) in _STDLIB
+
+
+def _minor(version: str | None) -> str | None:
+    match = re.match(r"\d+\.\d+", version or "")
+    return match[0] if match else None

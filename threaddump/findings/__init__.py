@@ -1,0 +1,32 @@
+"""Rules: what is wrong in a dump, why we say so, and what to do.
+
+Each rule is a small function ``rule(facts) -> Iterable[Finding]`` in the module of its family, listed in ``RULES``.
+Severity grows with breadth: the share of the threads that could serve which is stuck. What is idle is never a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from threaddump.findings import calls, input, locks, pools, saturation
+from threaddump.findings.facts import Facts
+from threaddump.report import SEVERITIES, Finding
+
+Rule = Callable[[Facts], Iterable[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    locks.deadlock,
+    calls.hot_external_call,
+    pools.pool_wait,
+    locks.threads_behind_one_owner,
+    locks.lock_owner_unknown,
+    saturation.request_threads_saturated,
+    calls.read_without_timeout,
+    input.truncated_input,
+)
+
+
+def run(facts: Facts) -> list[Finding]:
+    """All findings of a dump, worst first; among equals the one with more threads."""
+    found = [finding for rule in RULES for finding in rule(facts)]
+    return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), -finding.threads))

@@ -1,0 +1,191 @@
+"""What the rules know about a dump, and the words and measures that several of them share."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from threaddump import catalog
+from threaddump.classify import Classifier, Verdict
+from threaddump.report import Evidence, Finding, Group, Integration, Severity
+from threaddump.waits import Waits
+from threaddump_parsers.model import Dump
+
+EVIDENCE_THREADS = 3
+_NUMBER_AT_END = re.compile(r"[\d]+\D{0,2}$")
+
+
+@dataclass(slots=True, frozen=True)
+class Crew:
+    """Threads that do the same work: the request threads, or a pool told by its threads' names."""
+
+    label: str
+    members: tuple[int, ...]
+    request: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One dump with all that was concluded before the rules run."""
+
+    dump: Dump
+    verdicts: Sequence[Verdict]
+    groups: Sequence[Group]
+    group_of: Sequence[int]
+    waits: Waits
+    classifier: Classifier
+
+    @cached_property
+    def members(self) -> dict[str, list[int]]:
+        """Group id to the indexes of its threads."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for index, number in enumerate(self.group_of):
+            found[self.groups[number].id].append(index)
+        return found
+
+    @cached_property
+    def request_threads(self) -> frozenset[int]:
+        """Threads that serve requests: their stack shows a request, or their name a server's request pool."""
+        names = self.classifier.catalog.thread_names
+        by_name: dict[str, bool] = {}
+        found = set()
+        for index, (thread, verdict) in enumerate(zip(self.dump.threads, self.verdicts, strict=True)):
+            prefix = crew_name(thread.name)
+            if prefix not in by_name:
+                by_name[prefix] = any(known.role == "request" for known in names.find(thread.name))
+            if verdict.request or by_name[prefix]:
+                found.add(index)
+        # The idle threads of a pool whose other members serve requests are request threads at rest.
+        serving = {crew_name(self.dump.threads[index].name) for index in found} - {""}
+        return frozenset(
+            found
+            | {
+                index
+                for index, thread in enumerate(self.dump.threads)
+                if self.verdicts[index].kind == "idle" and crew_name(thread.name) in serving
+            }
+        )
+
+    @cached_property
+    def crews(self) -> list[Crew]:
+        """The request threads as one crew, then the pools told by names, largest first."""
+        by_name: dict[str, list[int]] = defaultdict(list)
+        for index, thread in enumerate(self.dump.threads):
+            if index not in self.request_threads and self.verdicts[index].kind != "runtime":
+                by_name[crew_name(thread.name)].append(index)
+        crews = [Crew(name, tuple(found), False) for name, found in by_name.items() if name and len(found) > 1]
+        crews.sort(key=lambda crew: -len(crew.members))
+        if self.request_threads:
+            crews.insert(0, Crew("request threads", tuple(sorted(self.request_threads)), True))
+        return crews
+
+    @cached_property
+    def crew_of(self) -> dict[int, Crew]:
+        return {index: crew for crew in self.crews for index in crew.members}
+
+    def crew(self, threads: Iterable[int]) -> Crew | None:
+        """The crew that most of these threads belong to, None where more than half belong to none."""
+        counts: dict[str, list[int]] = defaultdict(list)
+        indexes = list(threads)
+        for index in indexes:
+            crew = self.crew_of.get(index)
+            if crew is not None:
+                counts[crew.label].append(index)
+        if not counts:
+            return None
+        label, found = max(counts.items(), key=lambda item: len(item[1]))
+        return self.crew_of[found[0]] if 2 * len(found) >= len(indexes) else None
+
+    def share(self, threads: Sequence[int]) -> tuple[float, Crew | None]:
+        """How much of their crew these threads are; of all threads with work to do where they are of no crew."""
+        crew = self.crew(threads)
+        if crew is not None:
+            return len(set(threads) & set(crew.members)) / len(crew.members), crew
+        able = sum(verdict.kind != "runtime" for verdict in self.verdicts)
+        return len(threads) / max(able, 1), None
+
+    def profile(self, used: Integration | None) -> dict[str, Any]:
+        """The library profile behind an integration; an empty one for what has none."""
+        return catalog.libraries(self.dump.family).get(used.id, {}) if used else {}
+
+    def names(self, threads: Iterable[int]) -> list[str]:
+        return [self.dump.threads[index].name for index in threads]
+
+    def evidence(self, threads: Iterable[int]) -> list[Evidence]:
+        """The first few threads with the input line of their entry and the frame they are blocked in."""
+        found = []
+        for index in list(threads)[:EVIDENCE_THREADS]:
+            thread, verdict = self.dump.threads[index], self.verdicts[index]
+            where = verdict.blocking_frame or thread.printed_state or ""
+            below = f" < {verdict.caller}" if verdict.caller and verdict.caller != where else ""
+            found.append(Evidence(thread.name, thread.line, where + below))
+        return found
+
+    def finding(
+        self,
+        rule: str,
+        severity: Severity,
+        title: str,
+        detail: str,
+        threads: Sequence[int],
+        advice: Sequence[str],
+        recovery: Sequence[str] = (),
+        group: str | None = None,
+    ) -> Finding:
+        """A finding about these threads."""
+        return Finding(
+            id=rule,
+            severity=severity,
+            title=title,
+            detail=detail,
+            threads=len(threads),
+            thread_names=self.names(threads),
+            evidence=self.evidence(threads),
+            advice=list(advice),
+            recovery=list(recovery),
+            group=group,
+        )
+
+
+def crew_name(thread_name: str) -> str:
+    """A thread's name without its number: ``http-nio-8080-exec-``; empty where it has none."""
+    match = _NUMBER_AT_END.search(thread_name)
+    return thread_name[: match.start()] if match else ""
+
+
+def knobs(profile: dict[str, Any], phases: Sequence[str]) -> list[str]:
+    """``knob (default: value)`` for the timeouts of these phases."""
+    return [
+        f"{timeout['knob']} (default: {timeout['default']})"
+        for timeout in profile.get("timeouts", ())
+        if timeout.get("phase") in phases
+    ]
+
+
+def infinite_by_default(profile: dict[str, Any], phases: Sequence[str]) -> bool:
+    """Whether the library waits for ever in one of these phases unless told otherwise."""
+    return any(
+        timeout.get("infinite_by_default") for timeout in profile.get("timeouts", ()) if timeout.get("phase") in phases
+    )
+
+
+def short(function: str | None) -> str:
+    """``SchedulingGateway.slotFor`` of ``com.shop.orders.SchedulingGateway.slotFor``; Python names stay."""
+    if function is None:
+        return "an unknown caller"
+    if ":" in function:
+        return function
+    return ".".join(function.split(".")[-2:])
+
+
+def of_crew(count: int, crew: Crew | None) -> str:
+    """``450 of 500 request threads``, ``24 of 25 sched-worker- threads``, ``12 threads``."""
+    if crew is None:
+        return f"{count} thread{'s' if count != 1 else ''}"
+    if crew.request:
+        return f"{count} of {len(crew.members)} request threads"
+    return f"{count} of {len(crew.members)} {crew.label}* threads"

@@ -1,0 +1,138 @@
+"""Locks: deadlocks, and many threads behind one owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from threaddump.findings.calls import PHASES, timeout_words
+from threaddump.findings.facts import Facts, of_crew, short
+from threaddump.report import Chain, Deadlock, Evidence, Finding, Severity, WaitNode
+
+
+def deadlock(facts: Facts) -> Iterable[Finding]:
+    """A cycle of threads that wait for each other: nothing but an end of the process resolves it."""
+    for cycle in facts.waits.deadlocks:
+        yield _deadlock(facts, cycle)
+
+
+def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
+    found = "the runtime reports it too" if cycle.reported_by_runtime else "the runtime does not report it"
+    steps = ", ".join(
+        f'"{name}" wants {lock}' for name, lock in zip(cycle.threads, cycle.locks, strict=False)
+    )
+    behind = f", {cycle.behind} more wait behind them" if cycle.behind else ""
+    texts = {thread.line: verdict.blocking_frame for thread, verdict in zip(facts.dump.threads, facts.verdicts, strict=True)}
+    return Finding(
+        id="deadlock",
+        severity="critical",
+        title=f"deadlock of {len(cycle.threads)} threads ({cycle.type}){behind}",
+        detail=f"{steps}; each lock is held by the next thread of the cycle ({found}).",
+        threads=len(cycle.threads) + cycle.behind,
+        thread_names=list(cycle.threads),
+        evidence=[
+            Evidence(name, line, texts.get(line) or "deadlock section")
+            for name, line in zip(cycle.threads, cycle.lines, strict=False)
+        ],
+        advice=[
+            "take the locks in one order everywhere, or use tryLock with a timeout",
+            "restart this process: a deadlock never ends by itself",
+        ],
+        recovery=["restart of this process alone; the locks live and die with it"],
+    )
+
+
+def threads_behind_one_owner(facts: Facts) -> Iterable[Finding]:
+    """Many threads wait, directly or through others, for locks of one thread; what that thread does decides."""
+    for chain in facts.waits.chains:
+        if chain.root.count == 1 and chain.waiting >= 3 and _locks(chain.tree):
+            yield _behind_owner(facts, chain)
+
+
+def _locks(tree: Iterable[WaitNode]) -> list[WaitNode]:
+    return [node for node in tree if node.lock is not None]
+
+
+def _severity(count: int, share: float) -> Severity:
+    if count >= 10:
+        return "critical" if share >= 0.5 else "high"
+    return "medium"
+
+
+def _behind_owner(facts: Facts, chain: Chain) -> Finding:
+    owner = chain.root.threads[0]
+    index = next(i for i, thread in enumerate(facts.dump.threads) if thread.line == chain.root.lines[0])
+    group = facts.groups[facts.group_of[index]]
+    waiters = [i for i, thread in enumerate(facts.dump.threads) if thread.line in _lines(facts, chain)]
+    share, crew = facts.share(waiters)
+    node = max(_locks(chain.tree), key=lambda node: node.count)
+    lock = short(node.lock_class or "a lock") if "." in (node.lock_class or "") else node.lock_class or "a lock"
+    doing = _doing(facts, chain)
+    further = f" ({node.count} directly)" if node.count != chain.waiting else ""
+    advice = []
+    if chain.root.kind == "external-call":
+        advice.append(f"take the call out of the lock, and bound it ({timeout_words(facts, group)})")
+    elif chain.root.kind in {"sleep", "sync-wait", "pool-wait"}:
+        advice.append("do not sleep or wait while holding a lock that others need")
+    elif chain.root.kind == "io":
+        advice.append("take file and console output out of the lock (asynchronous appender, smaller critical section)")
+    else:
+        advice.append("shorten what is done under the lock, or split the lock")
+    advice.append(f'what "{owner}" waits for is the cause: the threads behind it are fine')
+    finding = facts.finding(
+        "threads-behind-one-owner",
+        _severity(chain.waiting, share),
+        f'{of_crew(chain.waiting, crew)} wait behind one owner: "{owner}" holds {lock}{further}',
+        f'Meanwhile "{owner}" is {doing}.',
+        waiters,
+        advice,
+        facts.profile(chain.root.integration).get("recovery", ()),
+        node.group,
+    )
+    finding.evidence.insert(0, Evidence(owner, chain.root.lines[0], chain.root.blocking_frame or chain.root.kind))
+    return finding
+
+
+def _lines(facts: Facts, chain: Chain) -> set[int]:
+    from threaddump.waits import behind
+
+    roots = {i for i, thread in enumerate(facts.dump.threads) if thread.line in chain.root.lines}
+    return {facts.dump.threads[i].line for i in behind(roots, facts.waits.owner_of, facts.waits.pools)}
+
+
+def _doing(facts: Facts, chain: Chain) -> str:
+    root = chain.root
+    where = f" in {short(root.caller)}" if root.caller else ""
+    if root.kind == "external-call":
+        name = root.integration.name if root.integration else "network"
+        return f"in an external call{where} ({name}, {PHASES.get(root.phase or 'read', root.phase or '')})"
+    words = {
+        "running": f"running{where}",
+        "sleep": f"asleep{where}",
+        "io": f"in file or pipe I/O{where} ({short(root.blocking_frame)})",
+        "pool-wait": f"waiting for a pool's slot{where}",
+        "sync-wait": f"waiting for another thread{where} ({short(root.blocking_frame)})",
+        "unknown": f"in {short(root.blocking_frame)}{where}",
+    }
+    return words.get(root.kind, f"{root.kind}{where}")
+
+
+def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
+    """Many threads want one lock, and the dump does not say who has it."""
+    for lock in facts.waits.locks:
+        if lock.owner is not None or lock.owner_unknown is None or lock.type == "pool" or len(lock.waiting) < 5:
+            continue
+        threads = [i for i, t in enumerate(facts.dump.threads) if t.blocked_on and t.blocked_on.id == lock.id]
+        if not threads:
+            threads = [i for i, t in enumerate(facts.dump.threads) if t.waiting_on and t.waiting_on.id == lock.id]
+        if any(index in facts.waits.owner_of for index in threads):
+            continue
+        _, crew = facts.share(threads)
+        yield facts.finding(
+            "lock-owner-unknown",
+            "medium" if len(threads) >= 10 else "low",
+            f"{of_crew(len(threads), crew)} wait for one {short(lock.class_name)}; its owner is unknown",
+            f"{lock.id}: {lock.owner_unknown}.",
+            threads,
+            ["take the next dump with the owners: jcmd PID Thread.print -l"],
+            group=facts.groups[facts.group_of[threads[0]]].id if threads else None,
+        )

@@ -1,0 +1,69 @@
+"""Threads that wait for a slot of a bounded resource."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from threaddump.findings.facts import Facts, knobs, of_crew, short
+from threaddump.groups import integration
+from threaddump.report import Finding, Severity
+from threaddump.waits import PoolJoin
+
+
+def pool_wait(facts: Facts) -> Iterable[Finding]:
+    """A pool is exhausted: without a timeout its waiters stay until somebody gives a slot back."""
+    for pool in facts.waits.pools:
+        yield _exhausted(facts, pool)
+
+
+def _severity(count: int, share: float, timed: bool | None) -> Severity:
+    if timed is False:
+        if count >= 10:
+            return "critical" if share >= 0.5 else "high"
+        return "medium" if count >= 2 else "low"
+    if count >= 10:
+        return "high"
+    return "medium" if count >= 3 else "low"
+
+
+def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
+    verdicts = [facts.verdicts[index] for index in pool.waiters]
+    first = verdicts[0]
+    untimed = sum(verdict.timed is False for verdict in verdicts)
+    timed = False if untimed == len(verdicts) else True if not untimed and first.timed else None
+    used = integration(first, facts.dump.family)
+    profile = facts.profile(used)
+    name = short(used.name) if used and ":" not in used.name and " " not in used.name else used.name if used else "pool"
+    share, crew = facts.share(pool.waiters)
+    words = {False: "without a timeout", True: "with a timeout", None: "with an unknown timeout"}[timed]
+    if timed is None and untimed:
+        words = f"{untimed} of them without a timeout"
+    detail = f"They wait in {short(first.blocking_frame)}, called by {short(first.caller)}. "
+    holders = pool.holders
+    if holders:
+        doing = facts.verdicts[holders[0]]
+        detail += (
+            f"The slots are probably held by {len(holders)} thread{'s' * (len(holders) != 1)} in {short(doing.caller)} "
+            f"({doing.kind}; inferred: {pool.reason})."
+        )
+    else:
+        detail += "No thread of this dump is seen to hold a slot: a leak, or the holders wait elsewhere."
+    advice = []
+    timeouts = knobs(profile, ("acquire",))
+    if timed is not True:
+        advice.append(f"give the lease a timeout: {timeouts[0]}" if timeouts else "give the lease a timeout")
+    if holders:
+        advice.append("the cure is at the holders, not at the waiters: a bigger pool only moves the queue")
+    sizes = [f"{knob['knob']} (default: {knob['default']})" for knob in profile.get("pool", ())]
+    if sizes:
+        advice.append(f"the size of the pool: {sizes[0]}")
+    return facts.finding(
+        "pool-wait-untimed" if timed is False else "pool-exhausted",
+        _severity(len(pool.waiters), share, timed),
+        f"{of_crew(len(pool.waiters), crew)} wait{'s' * (len(pool.waiters) == 1)} for a slot of {name}, {words}",
+        detail,
+        pool.waiters,
+        advice,
+        profile.get("recovery", ()),
+        facts.groups[facts.group_of[pool.waiters[0]]].id,
+    )

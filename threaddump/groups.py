@@ -1,0 +1,103 @@
+"""Threads that are blocked in the same place, counted together.
+
+The key is what a person means by "the same": kind, phase, library, blocking frame, caller, and the lock for a lock wait.
+The whole stack is not the key, so two depths of one call are one group.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from threaddump import catalog
+from threaddump.classify import Verdict
+from threaddump.report import Group, Integration
+from threaddump_parsers.model import Dump, Frame, Thread
+
+STACK_FRAMES_SHOWN = 60
+QUIET = frozenset({"idle", "runtime"})
+"""Kinds that are normal: summed up in a report, never a finding."""
+
+
+def group_threads(dump: Dump, verdicts: Sequence[Verdict]) -> tuple[list[Group], list[int]]:
+    """The groups of a dump, worst first, and for each thread the index of its group."""
+    members: dict[tuple[object, ...], list[int]] = {}
+    for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
+        lock = lock_id(thread) if verdict.kind == "lock-wait" else None
+        key = (verdict.kind, verdict.phase, pool_name(verdict), verdict.blocking_frame, verdict.caller, lock)
+        members.setdefault(key, []).append(index)
+    ordered = sorted(members.values(), key=lambda indexes: (verdicts[indexes[0]].kind in QUIET, -len(indexes)))
+    group_of = [0] * len(dump.threads)
+    groups = []
+    for number, indexes in enumerate(ordered):
+        for index in indexes:
+            group_of[index] = number
+        groups.append(_group(f"g{number + 1}", dump, verdicts, indexes))
+    return groups, group_of
+
+
+def lock_id(thread: Thread) -> str | None:
+    """The id of the lock a thread wants, or of the object it is parked on."""
+    lock = thread.blocked_on or thread.waiting_on
+    return lock.id if lock is not None else None
+
+
+def pool_name(verdict: Verdict) -> str | None:
+    """What the thread calls or leases from: a library's key, or the application's own pool class."""
+    if verdict.library is not None or verdict.kind != "pool-wait":
+        return verdict.library
+    return (verdict.blocking_frame or "pool").rpartition(".")[0]
+
+
+def integration(verdict: Verdict, family: str) -> Integration | None:
+    """Name and system of the library behind a verdict, None where it is the runtime's own."""
+    key = pool_name(verdict)
+    if key is None or verdict.entry is None:
+        return None
+    profile = catalog.libraries(family).get(key)
+    name = profile["name"] if profile else key
+    return Integration(key, name, verdict.entry.system or (profile.get("system") if profile else None))
+
+
+def _group(
+    group_id: str, dump: Dump, verdicts: Sequence[Verdict], indexes: Sequence[int]
+) -> Group:
+    threads = [dump.threads[index] for index in indexes]
+    first = verdicts[indexes[0]]
+    timed, reason = _timed([verdicts[index] for index in indexes])
+    locks = {lock_id(thread) for thread in threads}
+    cpu = [thread.cpu_ms for thread in threads if thread.cpu_ms is not None]
+    used = integration(first, dump.family) if first.kind not in QUIET else None
+    return Group(
+        id=group_id,
+        kind=first.kind,
+        phase=first.phase,
+        blocking_frame=first.blocking_frame,
+        integration=used if first.kind != "pool-wait" else None,
+        pool=used if first.kind == "pool-wait" else None,
+        caller=first.caller,
+        timed=timed,
+        timed_reason=reason,
+        lock=locks.pop() if len(locks) == 1 else None,
+        threads=[thread.name for thread in threads],
+        lines=[thread.line for thread in threads],
+        stack=[_printed(frame) for frame in threads[0].stack[:STACK_FRAMES_SHOWN]],
+        states=dict(Counter(thread.state or "UNKNOWN" for thread in threads).most_common()),
+        cpu_ms=round(sum(cpu), 2) if cpu else None,
+    )
+
+
+def _timed(verdicts: Sequence[Verdict]) -> tuple[bool | None, str]:
+    kinds = Counter(verdict.timed for verdict in verdicts)
+    if len(kinds) == 1:
+        return verdicts[0].timed, verdicts[0].timed_reason
+    return None, ", ".join(
+        f"{count} {word} a timeout"
+        for value, word in ((True, "with"), (False, "without"), (None, "perhaps with"))
+        if (count := kinds[value])
+    )
+
+
+def _printed(frame: Frame) -> str:
+    where = "Native Method" if frame.native and not frame.file else frame.file or "Unknown Source"
+    return f"{frame.function}({where}:{frame.line})" if frame.line is not None else f"{frame.function}({where})"

@@ -1,0 +1,454 @@
+"""Who waits for whom: lock owners, deadlocks, the threads that hold the slots of a pool, and chains of all of these.
+
+A thread waits for one other thread (the owner of the lock it wants) or for any of several (those that hold the slots of
+a pool). The first is printed by the runtime; the second is never printed and so always inferred, with its reason.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from threaddump.catalog import glob_test
+from threaddump.classify import Classifier, Verdict
+from threaddump.groups import QUIET, integration, lock_id, pool_name
+from threaddump.report import Basis, Chain, ContendedLock, Deadlock, Group, Owner, Root, WaitNode
+from threaddump_parsers.model import Dump, Lock, Thread
+
+LEASING_FRAMES = 3
+"""How many application frames below a pool wait may be the method that leases and then uses the slot."""
+TREE_DEPTH = 40
+"""Levels of a wait tree that are drawn; threads further behind are counted all the same."""
+WORKING = frozenset({"external-call", "io", "running", "sleep", "lock-wait", "sync-wait", "queue-put"})
+
+
+@dataclass(slots=True)
+class PoolJoin:
+    """Threads that wait for a slot of one pool, and those that probably hold the slots."""
+
+    name: str
+    waiters: list[int]
+    holders: list[int]
+    reason: str
+
+
+@dataclass(slots=True)
+class Waits:
+    """What one dump says about waiting."""
+
+    locks: list[ContendedLock]
+    chains: list[Chain]
+    deadlocks: list[Deadlock]
+    pools: list[PoolJoin]
+    owner_of: dict[int, int] = field(default_factory=dict)
+    """Thread index to the index of the thread that owns the lock it wants."""
+
+
+def find_waits(
+    dump: Dump, verdicts: Sequence[Verdict], groups: Sequence[Group], group_of: Sequence[int], classifier: Classifier
+) -> Waits:
+    """Everything that can be said about who waits for whom in this dump."""
+    threads = dump.threads
+    owners = _owners(dump)
+    owner_of: dict[int, int] = {}
+    for index, thread in enumerate(threads):
+        lock = _wanted(thread, owners)
+        if lock is not None and owners.get(lock.id, index) != index:
+            owner_of[index] = owners[lock.id]
+    pools = _pools(dump, verdicts, classifier)
+    cycles = _cycles(owner_of)
+    deadlocks = _deadlocks(dump, cycles, owner_of, pools)
+    locks = _contended(dump, verdicts, owners, owner_of) + _pool_locks(dump, pools, verdicts)
+    chains = _Chains(dump, verdicts, groups, group_of, owner_of, pools, cycles).build()
+    return Waits(locks, chains, deadlocks, pools, owner_of)
+
+
+def _wanted(thread: Thread, owners: dict[str | None, int]) -> Lock | None:
+    """The lock a thread wants to own. Waiting to be notified is not wanting the monitor."""
+    if thread.blocked_on is not None:
+        return thread.blocked_on
+    parked = thread.waiting_on
+    if parked is not None and parked.id in owners and thread.printed_state and "parking" in thread.printed_state:
+        return parked  # an application's own AbstractOwnableSynchronizer
+    return None
+
+
+def _owners(dump: Dump) -> dict[str | None, int]:
+    """Lock id to the index of the thread that owns it."""
+    owners: dict[str | None, int] = {}
+    for index, thread in enumerate(dump.threads):
+        for held in thread.holds:
+            owners.setdefault(held.lock.id, index)
+    # A reported deadlock names owners that the threads' own entries show only with -l.
+    for reported in dump.deadlocks:
+        members = [_member(dump, name, lock) for name, lock in zip(reported.threads, reported.locks, strict=False)]
+        for position, lock in enumerate(reported.locks[: len(members)]):
+            holder = members[(position + 1) % len(members)]
+            if holder is not None and lock.id is not None:
+                owners.setdefault(lock.id, holder)
+    return owners
+
+
+def _member(dump: Dump, name: str, lock: Lock) -> int | None:
+    """The thread that a reported deadlock means: names repeat, so the one that waits for this lock."""
+    same_name = [i for i, thread in enumerate(dump.threads) if thread.name == name]
+    return next((i for i in same_name if lock_id(dump.threads[i]) == lock.id), same_name[0] if same_name else None)
+
+
+# Deadlocks
+
+
+def _cycles(owner_of: dict[int, int]) -> list[list[int]]:
+    """Cycles of the waits-for graph. Each thread waits for one owner at most, so a walk from each thread finds all."""
+    cycles = []
+    state: dict[int, int] = {}
+    for start in owner_of:
+        path = []
+        current: int | None = start
+        while current is not None and current not in state:
+            state[current] = start
+            path.append(current)
+            current = owner_of.get(current)
+        if current is not None and state[current] == start and current in path:
+            cycles.append(path[path.index(current) :])
+    return cycles
+
+
+def _deadlocks(
+    dump: Dump, cycles: list[list[int]], owner_of: dict[int, int], pools: Sequence[PoolJoin]
+) -> list[Deadlock]:
+    found = []
+    reported = {frozenset(deadlock.threads) for deadlock in dump.deadlocks}
+    seen = set()
+    for cycle in cycles:
+        threads = [dump.threads[index] for index in cycle]
+        names = frozenset(thread.name for thread in threads)
+        seen.add(names)
+        locks = [lock for thread in threads if (lock := thread.blocked_on or thread.waiting_on) is not None]
+        found.append(
+            Deadlock(
+                threads=[thread.name for thread in threads],
+                lines=[thread.line for thread in threads],
+                locks=[str(lock) for lock in locks],
+                type=_cycle_type(locks),
+                reported_by_runtime=names in reported,
+                evidence="reported",
+                behind=len(behind(cycle, owner_of, pools)),
+            )
+        )
+    for deadlock in dump.deadlocks:
+        if frozenset(deadlock.threads) not in seen:
+            found.append(
+                Deadlock(
+                    threads=list(deadlock.threads),
+                    lines=[deadlock.line],
+                    locks=[str(lock) for lock in deadlock.locks],
+                    type=_cycle_type(deadlock.locks),
+                    reported_by_runtime=True,
+                    evidence="reported",
+                    behind=0,
+                )
+            )
+    return sorted(found, key=lambda deadlock: -(len(deadlock.threads) + deadlock.behind))
+
+
+def _cycle_type(locks: Iterable[Lock]) -> str:
+    types = {_lock_type(lock) for lock in locks}
+    return types.pop() if len(types) == 1 else "mixed"
+
+
+def _lock_type(lock: Lock) -> str:
+    if lock.id is not None and lock.id.startswith("class-init:"):
+        return "class-init"
+    return "synchronizer" if lock.class_name.startswith("java.util.concurrent.") else "monitor"
+
+
+def behind(roots: Iterable[int], owner_of: dict[int, int], pools: Sequence[PoolJoin]) -> dict[int, int]:
+    """All threads that wait for one of the roots, directly or through others, and over how many edges."""
+    waiters: dict[int, list[int]] = defaultdict(list)
+    for waiter, owner in owner_of.items():
+        waiters[owner].append(waiter)
+    leasing: dict[int, list[PoolJoin]] = defaultdict(list)
+    for pool in pools:
+        for holder in pool.holders:
+            leasing[holder].append(pool)
+    reached = dict.fromkeys(roots, 0)
+    followed: set[int] = set()
+    queue = list(reached)
+    for index in queue:  # grows while we walk it: breadth first
+        found = list(waiters[index])
+        for pool in leasing[index]:
+            if id(pool) not in followed:
+                followed.add(id(pool))
+                found += pool.waiters
+        for waiter in found:
+            if waiter not in reached:
+                reached[waiter] = reached[index] + 1
+                queue.append(waiter)
+    return {index: edges for index, edges in reached.items() if edges}
+
+
+# Locks
+
+
+def _contended(
+    dump: Dump, verdicts: Sequence[Verdict], owners: dict[str | None, int], owner_of: dict[int, int]
+) -> list[ContendedLock]:
+    waiting: dict[str, list[int]] = defaultdict(list)
+    classes: dict[str, Lock] = {}
+    for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
+        lock = thread.blocked_on or (thread.waiting_on if verdict.kind == "lock-wait" or index in owner_of else None)
+        if lock is None or lock.id is None:
+            continue
+        waiting[lock.id].append(index)
+        classes[lock.id] = lock
+    result = []
+    for key, indexes in sorted(waiting.items(), key=lambda item: -len(item[1])):
+        lock = classes[key]
+        owner = owners.get(key)
+        result.append(
+            ContendedLock(
+                id=key,
+                class_name=lock.class_name,
+                type=_lock_type(lock),
+                owner=_owner(dump, verdicts, owner) if owner is not None and owner not in indexes else None,
+                waiting=[dump.threads[index].name for index in indexes],
+                owner_unknown=None if owner is not None else _why_unowned(lock, dump),
+            )
+        )
+    return result
+
+
+def _owner(dump: Dump, verdicts: Sequence[Verdict], index: int) -> Owner:
+    thread, verdict = dump.threads[index], verdicts[index]
+    return Owner(
+        thread.name,
+        thread.line,
+        verdict.kind,
+        verdict.blocking_frame,
+        verdict.caller,
+        integration(verdict, dump.family) if verdict.kind not in QUIET else None,
+        "reported",
+    )
+
+
+def _why_unowned(lock: Lock, dump: Dump) -> str:
+    kind = _lock_type(lock)
+    if kind == "class-init":
+        return "the JVM does not print which thread runs the class initialiser"
+    if kind == "monitor":
+        return "no thread in this dump holds it: it was just released, or a native frame or the VM holds it"
+    if "ReentrantLock$" in lock.class_name or "ReentrantReadWriteLock$" in lock.class_name:
+        if not dump.ownable_synchronizers:
+            return "owners of java.util.concurrent locks are printed with -l only: jcmd PID Thread.print -l"
+        if "ReadWriteLock" in lock.class_name:
+            return "no thread owns it for writing; owners of read locks are never printed"
+        return "no thread in this dump owns it: it was just released"
+    return "a lock of this class records no owner"
+
+
+# Pools
+
+
+def _pools(dump: Dump, verdicts: Sequence[Verdict], classifier: Classifier) -> list[PoolJoin]:
+    """Join pool waiters to the threads that probably hold the slots."""
+    by_pool: dict[tuple[str, str | None], list[int]] = defaultdict(list)
+    for index, verdict in enumerate(verdicts):
+        if verdict.kind == "pool-wait":
+            name = pool_name(verdict) or "pool"
+            by_pool[name, _pool_address(dump.threads[index], verdict, classifier) or verdict.caller].append(index)
+    joins: dict[tuple[str, tuple[int, ...]], PoolJoin] = {}
+    for (name, _), waiters in sorted(by_pool.items(), key=lambda item: -len(item[1])):
+        holders, reason = _holders(dump, verdicts, classifier, waiters)
+        known = joins.setdefault((name, tuple(holders)), PoolJoin(name, [], holders, reason))
+        known.waiters += waiters
+    return list(joins.values())
+
+
+def _pool_address(thread: Thread, verdict: Verdict, classifier: Classifier) -> str | None:
+    """The printed pool object (``<HTTPConnectionPool at 0x7f..>``) where the dump has local variables."""
+    if not thread.locals or verdict.entry is None:
+        return None
+    for rule in verdict.entry.pool_object:
+        test = glob_test(rule["frame"])
+        for index, variables in thread.locals.items():
+            value = variables.get(rule["name"])
+            if value and " at 0x" in value and index < len(thread.stack) and test(classifier.key(thread.stack[index])):
+                return value
+    return None
+
+
+def _holders(
+    dump: Dump, verdicts: Sequence[Verdict], classifier: Classifier, waiters: Sequence[int]
+) -> tuple[list[int], str]:
+    """The threads that probably hold the slots, and why we think so; the strongest reason that finds any."""
+    waiter = verdicts[waiters[0]]
+    working = [i for i, v in enumerate(verdicts) if v.kind in WORKING]
+    calling = [i for i in working if verdicts[i].kind == "external-call"]
+
+    address = _pool_address(dump.threads[waiters[0]], waiter, classifier)
+    if address is not None:
+        same = [i for i in working if _pool_address(dump.threads[i], verdicts[i], classifier) == address]
+        if same:
+            return same, f"the same pool object {address} in the local variables of both"
+    if waiter.library is not None and waiter.caller is not None:
+        same = [i for i in calling if verdicts[i].library == waiter.library and verdicts[i].caller == waiter.caller]
+        if same:
+            return same, f"the same client below the same caller {waiter.caller}"
+    for frame in waiter.app_frames[:LEASING_FRAMES]:
+        for candidates, doing in ((calling, "inside a call"), (working, "at work")):
+            same = [i for i in candidates if frame in verdicts[i].app_frames]
+            if same:
+                return same, f"both are below {frame}: the waiters lease there, these threads are {doing} further on"
+    if waiter.library is not None:
+        same = [i for i in calling if verdicts[i].library == waiter.library]
+        if same:
+            return same, "calls of the same client library, from other callers"
+    system = waiter.entry.system if waiter.entry else None
+    if system is not None and system.endswith("-pool"):
+        same = [i for i in calling if (e := verdicts[i].entry) is not None and e.system == system.removesuffix("-pool")]
+        if same:
+            return same, f"threads inside {system.removesuffix('-pool').upper()} calls hold connections of some pool"
+    return [], ""
+
+
+def _pool_locks(dump: Dump, pools: Sequence[PoolJoin], verdicts: Sequence[Verdict]) -> list[ContendedLock]:
+    result = []
+    for pool in pools:
+        ids = {lock_id(dump.threads[index]) for index in pool.waiters}
+        shared = ids.pop() if len(ids) == 1 else None
+        used = integration(verdicts[pool.waiters[0]], dump.family)
+        result.append(
+            ContendedLock(
+                id=shared or f"pool:{pool.name}",
+                class_name=used.name if used else pool.name,
+                type="pool",
+                owner=None,
+                waiting=[dump.threads[index].name for index in pool.waiters],
+                owner_unknown=f"{len(pool.holders)} threads probably hold the slots ({pool.reason})"
+                if pool.holders
+                else "the holders of a pool's slots are not printed, and no thread here is in a call of this pool",
+            )
+        )
+    return result
+
+
+# Chains
+
+
+class _Chains:
+    """Builds one tree for each root: a thread, a group of slot holders, or a deadlock that others wait behind."""
+
+    def __init__(
+        self,
+        dump: Dump,
+        verdicts: Sequence[Verdict],
+        groups: Sequence[Group],
+        group_of: Sequence[int],
+        owner_of: dict[int, int],
+        pools: Sequence[PoolJoin],
+        cycles: list[list[int]],
+    ) -> None:
+        self.threads = dump.threads
+        self.family = dump.family
+        self.verdicts, self.groups, self.group_of = verdicts, groups, group_of
+        self.owner_of, self.cycles = owner_of, cycles
+        self.pools = [pool for pool in pools if pool.holders]
+        self.pools_held: dict[int, list[int]] = defaultdict(list)
+        self.waits_for_pool: set[int] = set()
+        for number, pool in enumerate(self.pools):
+            self.waits_for_pool.update(pool.waiters)
+            for holder in pool.holders:
+                self.pools_held[holder].append(number)
+        self.waiters: dict[int, list[int]] = defaultdict(list)
+        for waiter, owner in owner_of.items():
+            self.waiters[owner].append(waiter)
+
+    def build(self) -> list[Chain]:
+        chains = [self._chain(members) for members in self._roots()]
+        return sorted((chain for chain in chains if chain.waiting), key=lambda chain: -chain.waiting)
+
+    def _roots(self) -> list[list[int]]:
+        in_cycle = {index for cycle in self.cycles for index in cycle}
+        roots: dict[object, list[int]] = {}
+        for index in {*self.waiters, *self.pools_held} - in_cycle:
+            if index in self.owner_of or index in self.waits_for_pool:
+                continue
+            key: object = index
+            if index not in self.waiters:
+                key = (self.group_of[index], tuple(self.pools_held[index]))
+            roots.setdefault(key, []).append(index)
+        return [sorted(members) for members in roots.values()] + self.cycles
+
+    def _chain(self, members: list[int]) -> Chain:
+        seen = set(members)
+        tree = self._children(members, seen, 0)
+        waiting = behind(members, self.owner_of, self.pools)
+        first = self.verdicts[members[0]]
+        nodes = list(_walk(tree))
+        bases = {node.evidence for node in nodes}
+        basis: Basis = bases.pop() if len(bases) == 1 else "mixed"
+        reasons = dict.fromkeys(node.reason for node in nodes if node.reason)
+        root = Root(
+            threads=[self.threads[i].name for i in members],
+            lines=[self.threads[i].line for i in members],
+            group=self.groups[self.group_of[members[0]]].id,
+            kind=first.kind,
+            phase=first.phase,
+            blocking_frame=first.blocking_frame,
+            caller=first.caller,
+            integration=integration(first, self.family) if first.kind not in QUIET else None,
+            timed=first.timed,
+        )
+        depth = max(waiting.values(), default=0)
+        return Chain(root, len(waiting), depth, basis, "; ".join(reasons) or None, tree)
+
+    def _children(self, members: Sequence[int], seen: set[int], level: int) -> list[WaitNode]:
+        """The threads directly behind these, grouped, with what is behind them in turn."""
+        nodes: list[WaitNode] = []
+        if level >= TREE_DEPTH:
+            return nodes
+        by_lock: dict[tuple[str | None, int], list[int]] = defaultdict(list)
+        for member in members:
+            for waiter in self.waiters.get(member, ()):
+                if waiter not in seen:
+                    by_lock[lock_id(self.threads[waiter]), self.group_of[waiter]].append(waiter)
+        for waiting in by_lock.values():
+            seen.update(waiting)
+            nodes.append(self._node(waiting, None, seen, level))
+        for number in dict.fromkeys(n for member in members for n in self.pools_held.get(member, ())):
+            pool = self.pools[number]
+            by_group: dict[int, list[int]] = defaultdict(list)
+            for waiter in pool.waiters:
+                if waiter not in seen:
+                    by_group[self.group_of[waiter]].append(waiter)
+            for waiting in by_group.values():
+                seen.update(waiting)
+                nodes.append(self._node(waiting, pool, seen, level))
+        return sorted(nodes, key=lambda node: -node.count)
+
+    def _node(self, waiting: list[int], pool: PoolJoin | None, seen: set[int], level: int) -> WaitNode:
+        first = self.verdicts[waiting[0]]
+        lock = self.threads[waiting[0]].blocked_on or self.threads[waiting[0]].waiting_on
+        used = integration(first, self.family) if pool else None
+        return WaitNode(
+            group=self.groups[self.group_of[waiting[0]]].id,
+            kind=first.kind,
+            caller=first.caller,
+            count=len(waiting),
+            threads=[self.threads[i].name for i in waiting],
+            lock=lock.id if lock and not pool else None,
+            lock_class=used.name if used else lock.class_name if lock else None,
+            evidence="inferred" if pool else "reported",
+            reason=pool.reason if pool else None,
+            children=self._children(waiting, seen, level + 1),
+        )
+
+
+def _walk(nodes: Iterable[WaitNode]) -> Iterable[WaitNode]:
+    pending = list(nodes)
+    while pending:
+        node = pending.pop()
+        yield node
+        pending += node.children
