@@ -1,0 +1,5 @@
+"""``python -m threaddump``."""
+
+from threaddump.cli import main
+
+main()

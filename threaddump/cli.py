@@ -1,0 +1,205 @@
+"""The command line: options to calls, errors to a message with the next command to try, findings to exit codes."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from threaddump import __version__
+from threaddump.report import SEVERITIES, Report
+from threaddump.sources import InputError, Source, expand
+
+OK, FAILED_ON, UNUSABLE, PROBLEMS, INTERRUPTED = 0, 1, 2, 3, 130
+PIPE_WIDTH = 100
+"""Width of a report that goes to a file or a pipe, unless COLUMNS says otherwise."""
+
+app = typer.Typer(
+    name="threaddump",
+    help="Tells from JVM and Python thread dumps what the threads are stuck on, who waits behind them, and what to do.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(StrEnum):
+    """Output formats."""
+
+    terminal = "terminal"
+    markdown = "markdown"
+    json = "json"
+
+
+class FailOn(StrEnum):
+    """Severities for --fail-on."""
+
+    critical = "critical"
+    high = "high"
+    medium = "medium"
+    low = "low"
+    info = "info"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"threaddump {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    epilog="Exit codes: 0 analysed, 1 --fail-on was met, 2 nothing usable, 3 --strict and problems, 130 interrupted."
+)
+def analyze(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE]...", help="Dump files, folders or globs; - or nothing reads standard input."),
+    ] = None,
+    format: Annotated[Format, typer.Option("--format", "-f", help="Form of the report.")] = Format.terminal,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the report to FILE.")
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", "-n", min=1, metavar="N", help="Show the N worst of each list; the rest is counted.")
+    ] = 10,
+    fail_on: Annotated[
+        FailOn | None, typer.Option("--fail-on", help="Exit with 1 if a finding is this severe or worse.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 if the input has problems: unread lines, missing threads.")
+    ] = False,
+) -> None:
+    """Say what the threads of a dump are stuck on, who waits behind them, and what to do.
+
+    Reads HotSpot dumps (jstack, jcmd Thread.print, kill -3 within a log), py-spy (text and --json) and faulthandler;
+    several dumps in a file are found.
+
+    threaddump analyze dump.txt
+
+    py-spy dump --pid 123 | threaddump analyze
+
+    kubectl exec POD -- jcmd 1 Thread.print -l -e | threaddump analyze --format markdown
+    """
+    from threaddump.analyze import analyze as analyze_sources
+
+    failed: list[InputError] = []
+    skipped = 0
+
+    def on_error(source: Source, error: InputError) -> None:
+        nonlocal skipped
+        if source.named:
+            failed.append(error)
+        else:
+            skipped += 1
+
+    sources = expand(files or [])
+    # A run is short and makes no cycles worth collecting: the collector would only walk the threads again and again.
+    gc.disable()
+    report = analyze_sources(sources, on_error)
+    for error in failed:
+        _complain(error)
+    if skipped:
+        print(f"threaddump: {skipped} of {len(sources)} files have no thread dump in them", file=sys.stderr)
+    if not report.dumps:
+        raise typer.Exit(UNUSABLE)
+    with _opened(output) as out:
+        _write(report, out, format, top)
+    raise typer.Exit(_exit_code(report, fail_on, strict))
+
+
+def _exit_code(report: Report, fail_on: FailOn | None, strict: bool) -> int:
+    if fail_on is not None:
+        worst = min((SEVERITIES.index(finding.severity) for finding in report.findings), default=len(SEVERITIES))
+        if worst <= SEVERITIES.index(fail_on.value):
+            return FAILED_ON
+    if strict and any(dump.problems or dump.unread_lines or dump.truncated for dump in report.dumps):
+        return PROBLEMS
+    return OK
+
+
+def _write(report: Report, out: TextIO, format: Format, top: int) -> None:
+    if format is Format.json:
+        from threaddump.reports import json
+
+        json.write(report, out)
+    elif format is Format.markdown:
+        from threaddump.reports import markdown
+
+        markdown.write(report, out, top=top)
+    else:
+        from threaddump.reports import terminal
+
+        on_terminal = out.isatty()
+        color = on_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        fallback = (PIPE_WIDTH, 24) if not on_terminal else (80, 24)
+        terminal.write(report, out, width=shutil.get_terminal_size(fallback).columns, color=color, top=top)
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[TextIO]:
+    """Standard output, or a file that appears only when the report is complete."""
+    if path is None:
+        reconfigure = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("w", encoding="utf-8", errors="replace", newline="\n") as out:
+            yield out
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written: {error.strerror or error}", "choose another file with --output"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _complain(error: InputError) -> None:
+    print(f"threaddump: {_harmless(str(error))}\n  try: {error.hint}", file=sys.stderr)
+
+
+def _harmless(text: str) -> str:
+    """A file's name may hold control characters: none of them reaches the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        _complain(error)
+        sys.exit(UNUSABLE)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: nothing is wrong.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives until exit
+        sys.exit(OK)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,399 @@
+"""The report for a person at a prompt: what is wrong first, then the threads that show it.
+
+``lines`` yields lines of styled segments that already fit the width; one writer prints them plainly, the other in
+colour through rich, which is imported only there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from threaddump.report import SEVERITIES, ContendedLock, DumpReport, Finding, Group, Report, Severity
+from threaddump.reports import words
+from threaddump.reports.text import Line, Segment, cells, clean, clip, hang, plain, plural, shorten
+from threaddump.reports.words import Phrases
+from threaddump_parsers.model import Problem
+
+_MIN_WIDTH = 40
+_MAX_WIDTH = 200
+_WIDE = 110
+"""From here on a group and its notes share a line."""
+_MEASURE = 120
+"""The widest lines of prose: longer ones are hard to read, however wide the window."""
+_BADGE = 10
+_LABEL = 8
+_KIND = 15
+_COUNT = 8
+_ADVICE = {"critical": 4, "high": 3, "medium": 2}
+"""How many pieces of advice a finding shows; the others are counted."""
+_PROBLEMS = 3
+
+_STYLES = {
+    "critical": "bold white on red",
+    "high": "bold red",
+    "medium": "bold yellow",
+    "low": "cyan",
+    "info": "blue",
+    "title": "bold",
+    "heading": "bold underline",
+    "strong": "bold",
+    "dim": "dim",
+    "tree": "dim",
+    "label": "bold green",
+    "frame": "bold cyan",
+    "thread": "magenta",
+    "count": "bold",
+    "bar": "red",
+    "calm": "green",
+    "problem": "yellow",
+}
+"""Colours never carry a meaning alone: the plain text says the same."""
+
+_ASCII = str.maketrans({"·": "-", "…": "~", "█": "#", "▏": "|", "└": "`", "├": "|", "│": "|", "─": "-"})
+
+
+def write(report: Report, out: TextIO, *, width: int, color: bool, top: int) -> None:
+    """Write the report for a terminal of ``width`` cells; each list shows its ``top`` first, 0 for all."""
+    rendered = lines(report, width=width, top=top)
+    if color:
+        _write_color(rendered, out, width)
+    else:
+        _write_plain(rendered, out)
+
+
+def _write_plain(rendered: Iterable[Line], out: TextIO) -> None:
+    encoding = getattr(out, "encoding", None) or "utf-8"
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        out.writelines(plain(line) + "\n" for line in rendered)
+    else:
+        out.writelines(_encodable(plain(line), encoding) + "\n" for line in rendered)
+
+
+def _encodable(text: str, encoding: str) -> str:
+    """Draw with ASCII where the output cannot show our lines and bars."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+    return text
+
+
+def _write_color(rendered: Iterable[Line], out: TextIO, width: int) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=out, force_terminal=True, width=width, highlight=False, markup=False, emoji=False)
+    encoding = console.encoding
+    for line in rendered:
+        text = Text(end="\n", no_wrap=True, overflow="ignore")
+        for part, style in line:
+            text.append(_encodable(part, encoding), _STYLES.get(style, ""))
+        text.rstrip()
+        console.print(text, crop=False, soft_wrap=True)
+
+
+# The layout.
+
+
+def lines(report: Report, *, width: int, top: int) -> Iterator[Line]:
+    """All lines of the report, none wider than ``width`` cells."""
+    width = min(max(width, _MIN_WIDTH), _MAX_WIDTH)
+    if not report.dumps:
+        yield [("No thread dump was found.", "strong")]
+    selection = words.select(report)
+    if selection.listed:
+        yield from _overview(report, selection, width)
+        yield []
+    numbered = len(report.dumps) > 1
+    for number, dump in enumerate(selection.full):
+        if number:
+            yield []
+            yield [("─" * width, "tree")]
+        yield from _dump(dump, numbered, width, top)
+    if report.problems:
+        yield []
+        yield from _problems("INPUT", report.problems, 0, width, top)
+    if selection.rest:
+        yield []
+        yield from hang([], [(words.rest_words(selection), "dim")], width, 0)
+
+
+def _overview(report: Report, selection: words.Selection, width: int) -> Iterator[Line]:
+    yield from hang([], [(words.selection_words(report, selection), "title")], width, 0)
+    rows = []
+    for dump in selection.listed:
+        severity, summary = words.overview_words(dump)
+        time = clean(dump.taken_at or "", 40).partition("T")[2] or clean(dump.taken_at or "", 40)
+        rows.append((shorten(words.source_words(dump, numbered=True), width // 3), time, severity, summary))
+    source_width = max(cells(row[0]) for row in rows)
+    time_width = min(max(cells(row[1]) for row in rows), 12)
+    for source, time, severity, summary in rows:
+        line: Line = [("  ", ""), (_pad(source, source_width), ""), ("  ", "")]
+        if time_width:
+            line += [(_pad(clip(time, time_width), time_width), "dim"), ("  ", "")]
+        line += [*_badge(severity, 8), ("  ", "")]
+        line.append((clip(summary, width - sum(cells(text) for text, _ in line)), "" if severity else "dim"))
+        yield line
+    if selection.unlisted:
+        yield [("  ... " + plural(selection.unlisted, "more dump"), "dim")]
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - cells(text))
+
+
+def _badge(severity: Severity | None, width: int) -> list[Segment]:
+    word = severity.upper() if severity else ""
+    return [(word, severity or ""), (" " * (width - len(word)), "")]
+
+
+def _dump(dump: DumpReport, numbered: bool, width: int, top: int) -> Iterator[Line]:
+    yield from _headline(words.headline(dump, numbered=numbered), width)
+    yield []
+    if dump.duplicate_of is not None:
+        yield from hang([], [(words.duplicate_words(dump), "dim")], width, 0)
+        return
+    phrases = Phrases(dump)
+    yield from _findings(dump, width, top)
+    for section in (
+        _deadlocks(dump, phrases, width, top),
+        _groups(dump, phrases, width, top),
+        _locks(dump, phrases, width, top),
+        _chains(dump, phrases, width, top),
+        _problems("INPUT", dump.problems, dump.unread_lines, width, top),
+        _hints(dump, width),
+    ):
+        first = next(section, None)
+        if first is not None:
+            yield []
+            yield first
+            yield from section
+
+
+def _headline(parts: Sequence[str], width: int) -> Iterator[Line]:
+    """The parts with dots between them; a line breaks between two parts rather than within one."""
+    line: Line = []
+    used = 0
+    for number, part in enumerate(parts):
+        size = cells(part)
+        if line and used + 3 + size > width:
+            yield line
+            line, used = [], 0
+        if line:
+            line.append((" · ", "dim"))
+            used += 3
+        if size > width:
+            *full, line = hang([], [(part, "title" if number == 0 else "")], width, 0)
+            yield from full
+            used = sum(cells(text) for text, _ in line)
+        else:
+            line.append((part, "title" if number == 0 else ""))
+            used += size
+    yield line
+
+
+def _findings(dump: DumpReport, width: int, top: int) -> Iterator[Line]:
+    width = min(width, _MEASURE)
+    if words.is_calm(dump):
+        yield from hang([], [(words.calm_words(dump), "calm")], width, 0)
+        if dump.findings:
+            yield []
+    kept, cut = words.cap(words.findings_of(dump), top)
+    roomy = True
+    for number, finding in enumerate(kept):
+        compact = finding.severity in words.COMPACT
+        if number and not (compact and roomy):
+            yield []
+        yield from _compact(finding, width) if compact else _finding(finding, width)
+        roomy = compact
+    if cut:
+        counts = Counter(finding.severity for finding in cut)
+        which = ", ".join(f"{counts[severity]} {severity}" for severity in SEVERITIES if counts[severity])
+        yield [(" " * _BADGE, ""), (f"... {plural(len(cut), 'more finding')}: {which}", "dim")]
+
+
+def _compact(finding: Finding, width: int) -> Iterator[Line]:
+    body: list[Segment] = [(clean(finding.title), "")]
+    if finding.evidence:
+        body.append((f" (line {finding.evidence[0].line})", "dim"))
+    yield from hang(_badge(finding.severity, _BADGE), body, width, _BADGE)
+
+
+def _finding(finding: Finding, width: int) -> Iterator[Line]:
+    yield from hang(_badge(finding.severity, _BADGE), [(clean(finding.title), "title")], width, _BADGE)
+    if finding.detail:
+        yield from hang([], [(clean(finding.detail, 2000), "")], width, _BADGE)
+    if finding.evidence:
+        yield from _labelled("e.g.", [words.evidence_words(finding.evidence, 2)], "dim", width)
+    limit = _ADVICE.get(finding.severity, 1)
+    advice = list(finding.advice[:limit])
+    if len(finding.advice) == limit + 1:
+        advice = list(finding.advice)
+    elif len(finding.advice) > limit:
+        advice.append(f"... {len(finding.advice) - limit} more with --format markdown")
+    yield from _labelled("do", advice, "", width)
+    yield from _labelled("recover", finding.recovery[:limit], "", width)
+
+
+def _labelled(label: str, items: Sequence[str], style: str, width: int) -> Iterator[Line]:
+    indent = _BADGE + _LABEL
+    several = len(items) > 1
+    for number, item in enumerate(items):
+        head: Line = [(" " * _BADGE, ""), (label if number == 0 else "", "label")]
+        head.append((" " * (_LABEL - cells(head[1][0])), ""))
+        if several:
+            head.append(("· ", "dim"))
+        yield from hang(head, [(clean(item), style)], width, indent + 2 * several)
+
+
+def _heading(title: str, column: str, width: int) -> Line:
+    """A section's title, with the name of its right-aligned count column."""
+    room = width - cells(title) - cells(column)
+    return [(title, "heading"), (" " * max(1, room), ""), (column, "dim")] if column else [(title, "heading")]
+
+
+def _groups(dump: DumpReport, phrases: Phrases, width: int, top: int) -> Iterator[Line]:
+    groups = words.loud_groups(dump)
+    quiet = "" if words.is_calm(dump) else words.quiet_words(dump)  # the calm sentence has counted them
+    if not groups and not quiet:
+        return
+    kept, cut = words.cap(groups, top)
+    rows = [(group, phrases.place(group.caller, group.blocking_frame), phrases.notes(group)) for group in kept]
+    columns = _columns(rows, width)
+    yield _heading("BLOCKING FRAMES", "threads", columns.count_end)
+    for group, place, notes in rows:
+        yield from _group(group, place, ", ".join(notes), columns, width)
+    if cut:
+        yield [(f"  ... {plural(len(cut), 'more group')}, {plural(sum(g.count for g in cut), 'thread')}", "dim")]
+    if quiet:
+        yield [("  ", ""), (quiet, "dim")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where the columns of the table of groups are."""
+
+    place: int
+    """Width of the frame's column."""
+    note: int | None
+    """Where the notes start; None: below the frame."""
+    count_end: int
+    bar: int
+    largest: int
+
+
+def _columns(rows: Sequence[tuple[Group, str, list[str]]], width: int) -> _Columns:
+    bar = min(18, (width - 56) // 2) if width >= 64 else 0
+    count_end = width - (bar + 2 if bar else 0)
+    room = count_end - 2 - _KIND - _COUNT
+    largest = max((group.count for group, _, _ in rows), default=1)
+    if width < _WIDE:
+        return _Columns(room, None, count_end, bar, largest)
+    place = min(max((cells(place) for _, place, _ in rows), default=0), room // 2)
+    start = 2 + _KIND + place + 2
+    ends = [start + cells(", ".join(notes)) for _, _, notes in rows]
+    fitting = max((end for end in ends if end <= count_end - _COUNT), default=start)
+    # No wider than needed: the eye should not have to travel from the words to the count.
+    return _Columns(place, start, min(count_end, max(fitting + _COUNT, _WIDE - bar)), bar, largest)
+
+
+def _group(group: Group, place: str, note: str, columns: _Columns, width: int) -> Iterator[Line]:
+    start = 2 + _KIND
+    shown = shorten(place, columns.place)
+    line: Line = [("  ", ""), (_pad(words.kind_words(group.kind), _KIND), ""), (shown, "frame")]
+    used = start + cells(shown)
+    room = columns.count_end - _COUNT
+    reason = f" ({clean(group.timed_reason)})" if group.timed is None and group.timed_reason else ""
+    if note and columns.note is not None and columns.note + cells(note) <= room:
+        line += [(" " * (columns.note - used), ""), (note, "")]
+        used = columns.note + cells(note)
+        if reason and used + cells(reason) <= room:
+            line.append((reason, "dim"))
+            used += cells(reason)
+        note = ""
+    count = str(group.count)
+    line += [(" " * max(1, columns.count_end - used - len(count)), ""), (count, "count")]
+    if columns.bar:
+        line += [("  ", ""), (_bar(group.count, columns.largest, columns.bar), "bar")]
+    yield line
+    if note:
+        below: Line = [(note, "")]
+        if reason and start + cells(note + reason) <= width:
+            below.append((reason, "dim"))
+        yield from hang([], below, width, start)
+
+
+def _bar(count: int, largest: int, width: int) -> str:
+    return "█" * (count * width // max(1, largest)) or "▏"
+
+
+def _locks(dump: DumpReport, phrases: Phrases, width: int, top: int) -> Iterator[Line]:
+    if not dump.locks:
+        return
+    kept, cut = words.cap(sorted(dump.locks, key=lambda lock: -len(lock.waiting)), top)
+    longest = max(cells(phrases.lock_title(lock)) for lock in kept)
+    count_end = min(width, max(longest + 2 + _COUNT, 80))
+    yield _heading("LOCKS", "waiting", count_end)
+    for lock in kept:
+        yield from _lock(lock, phrases, width, count_end)
+    if cut:
+        waiting = plural(sum(len(lock.waiting) for lock in cut), "thread")
+        yield [(f"  ... {plural(len(cut), 'more lock')}, {waiting} waiting", "dim")]
+
+
+def _lock(lock: ContendedLock, phrases: Phrases, width: int, count_end: int) -> Iterator[Line]:
+    first, *others = hang([("  ", "")], [(phrases.lock_title(lock), "strong")], count_end - _COUNT, 2)
+    count = str(len(lock.waiting))
+    used = sum(cells(text) for text, _ in first)
+    yield [*first, (" " * (count_end - used - len(count)), ""), (count, "count")]
+    yield from others
+    yield from hang([], [("owner ", ""), *phrases.owner(lock)], width, 4)
+
+
+def _chains(dump: DumpReport, phrases: Phrases, width: int, top: int) -> Iterator[Line]:
+    if not dump.chains:
+        return
+    kept, cut = words.cap(sorted(dump.chains, key=lambda chain: -chain.waiting), top)
+    yield [("WAIT CHAINS", "heading")]
+    for chain in kept:
+        for line in phrases.chain_lines(chain, width - 2, top):
+            yield [("  ", ""), *line]
+    if cut:
+        waiting = plural(sum(chain.waiting for chain in cut), "thread")
+        yield [(f"  ... {plural(len(cut), 'more chain')}, {waiting} waiting", "dim")]
+
+
+def _deadlocks(dump: DumpReport, phrases: Phrases, width: int, top: int) -> Iterator[Line]:
+    if not dump.deadlocks:
+        return
+    kept, cut = words.cap(sorted(dump.deadlocks, key=lambda deadlock: -deadlock.behind), top)
+    yield [("DEADLOCKS", "heading")]
+    for deadlock in kept:
+        for line in phrases.deadlock_lines(deadlock, width - 2, top):
+            yield [("  ", ""), *line]
+    if cut:
+        yield [(f"  ... {plural(len(cut), 'more deadlock')}", "dim")]
+
+
+def _problems(title: str, problems: Sequence[Problem], unread: int, width: int, top: int) -> Iterator[Line]:
+    if not problems and not unread:
+        return
+    yield [(title, "heading"), ("  ", ""), (words.input_words(problems, unread), "problem")]
+    kept, cut = words.cap(problems, min(top, _PROBLEMS) if top > 0 else 0)
+    for problem in kept:
+        place, reason, text = words.problem_words(problem)
+        body: list[Segment] = [(f"{place}: " if place else "", ""), (reason, ""), (f": {text}" if text else "", "dim")]
+        yield from hang([("  ", "")], body, width, 2)
+    if cut:
+        yield [(f"  ... {plural(len(cut), 'more problem')}, all with --format json", "dim")]
+
+
+def _hints(dump: DumpReport, width: int) -> Iterator[Line]:
+    if not dump.hints:
+        return
+    yield [("NEXT", "heading"), ("  for a dump that says more", "dim")]
+    for hint in dump.hints:
+        yield from hang([("  ", "")], [(clean(hint), "")], width, 2)

@@ -1,0 +1,542 @@
+"""The words of a report, shared by the terminal and Markdown: how a kind, a wait, an owner or a chain is said.
+
+Everything returned here is clean (see ``text.clean``) and carries no markup; renderers add their own escaping.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from threaddump.report import (
+    SEVERITIES,
+    Chain,
+    ContendedLock,
+    Deadlock,
+    DumpReport,
+    Evidence,
+    Finding,
+    Group,
+    Report,
+    Severity,
+    WaitNode,
+)
+from threaddump.reports.text import Line, Segment, cells, clean, clip, hang, plural, shorten, wrap
+from threaddump_parsers.model import Problem
+
+T = TypeVar("T")
+
+KINDS = {
+    "external-call": "external call",
+    "pool-wait": "pool wait",
+    "lock-wait": "lock wait",
+    "sync-wait": "sync wait",
+    "queue-put": "queue put",
+    "io": "file i/o",
+    "sleep": "sleep",
+    "running": "running",
+    "unknown": "unknown",
+    "idle": "idle",
+    "runtime": "runtime",
+}
+"""Kinds in the order in which they worry an engineer."""
+QUIET_KINDS = ("idle", "runtime")
+"""Kinds with nothing to tell: summed up in one line."""
+COMPACT: tuple[Severity, ...] = ("low", "info")
+"""Severities whose findings take one line."""
+_MILD_KINDS = ("sleep", "running", "unknown")
+
+_PHASES = {
+    "read": "waiting for the response",
+    "read-body": "reading the response",
+    "request": "in a request",
+    "execute": "executing a statement",
+    "connect": "connecting",
+    "resolve": "looking up a host name",
+    "handshake": "in the TLS handshake",
+    "write": "sending",
+    "send": "sending",
+    "receive": "waiting for a message",
+    "poll": "polling",
+    "select": "waiting for the network",
+    "backoff": "pausing before a retry",
+    "throttle": "held back by a rate limit",
+}
+_POOL_PHASES = {"acquire", "lease", "borrow", "get"}
+_TIMED_KINDS = {"external-call", "pool-wait", "sync-wait", "queue-put"}
+_UNKNOWN_MATTERS = {"external-call", "pool-wait"}
+_DOING = {
+    "external-call": "is in an external call",
+    "pool-wait": "waits for a pool slot itself",
+    "lock-wait": "waits for a lock itself",
+    "sync-wait": "waits for another thread",
+    "queue-put": "is stuck at a full queue",
+    "io": "is in file or pipe i/o",
+    "sleep": "sleeps",
+    "running": "is running",
+    "idle": "is idle",
+    "runtime": "does work of the runtime",
+}
+_LOCK_TYPES = {"synchronizer": "j.u.c. lock", "class-init": "class initialisation", "gil": "GIL", "other": "lock"}
+_CYCLES = {
+    "monitor": "monitors",
+    "synchronizer": "j.u.c. locks",
+    "mixed": "monitors and j.u.c. locks",
+    "class-init": "class initialisation",
+    "virtual": "virtual threads",
+    "executor": "an executor that waits for its own tasks",
+    "python": "Python locks",
+}
+_NAME_WIDTH = 48
+_MAX_DEPTH = 8
+"""Levels of a wait tree on show; what is deeper is counted."""
+FULL_DUMPS = 3
+"""Up to this many dumps are shown in full; of more, the worst ones."""
+LISTED_DUMPS = 100
+
+
+# What a thread is doing.
+
+
+def kind_words(kind: str) -> str:
+    """The kind as people read it."""
+    return KINDS.get(kind) or clean(kind, 40)
+
+
+def phase_words(kind: str, phase: str | None) -> str | None:
+    """What the thread waits for within its call."""
+    if phase is None:
+        return None
+    if kind == "pool-wait":
+        return "waiting for a free slot" if phase in _POOL_PHASES else clean(phase, 40)
+    if kind == "external-call":
+        return _PHASES.get(phase) or clean(phase, 40)
+    return None
+
+
+def timeout_words(kind: str, phase: str | None, timed: bool | None) -> str | None:
+    """Whether the wait ends by itself; None where that is no question."""
+    if timed:
+        return "with a timeout"
+    if timed is None:
+        return "timeout unknown" if kind in _UNKNOWN_MATTERS else None
+    if kind == "external-call" and phase in ("read", "connect"):
+        return f"no {phase} timeout"
+    return "no timeout" if kind in _TIMED_KINDS else None
+
+
+def short_class(name: str) -> str:
+    """A class without its package."""
+    return clean(name.rpartition(".")[2] or name, 200)
+
+
+def _segments_of(full: str, count: int) -> str:
+    path, colon, function = full.rpartition(":")
+    if colon and re.search(r"[/\\]", path):
+        return ":".join(("/".join(re.split(r"[/\\]", path)[-count:]), function))
+    return ".".join(full.split(".")[-count:])
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Map full frame names to ``Class.method`` or ``folder/file.py:function``; longer where two would be equal."""
+    result: dict[str, str] = {}
+    rest = set(names)
+    for count in (2, 3, 4, 5):
+        takers: dict[str, list[str]] = {}
+        for full in rest:
+            takers.setdefault(_segments_of(full, count), []).append(full)
+        for short, fulls in takers.items():
+            if len(fulls) == 1 and not short.startswith("<"):
+                result[fulls[0]] = clean(short, 300)
+                rest.discard(fulls[0])
+        if not rest:
+            break
+    return result | {full: clean(full, 300) for full in rest}
+
+
+def thread_words(name: str, line: int | None = None) -> str:
+    """A thread's name in quotes, and where to find it in the input."""
+    quoted = f'"{shorten(clean(name), _NAME_WIDTH)}"'
+    return f"{quoted} line {line}" if line else quoted
+
+
+def nodes_of(chain: Chain) -> Iterator[WaitNode]:
+    """All nodes of a chain's tree, in no particular order."""
+    todo = list(chain.tree)
+    while todo:
+        node = todo.pop()
+        yield node
+        todo.extend(node.children)
+
+
+def threads_below(nodes: Iterable[WaitNode]) -> int:
+    """Threads in these nodes and in all below them."""
+    total, todo = 0, list(nodes)
+    while todo:
+        node = todo.pop()
+        total += node.count
+        todo.extend(node.children)
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What a tree leaves out at one place."""
+
+    threads: int
+    words: str
+
+
+_Branch = tuple[WaitNode | _Cut, str, bool, int]
+"""A node, the lines drawn left of it, whether it is the last of its level, and the level."""
+
+
+class Phrases:
+    """Says things about one dump: knows its groups and locks, and which short names are unambiguous in it."""
+
+    def __init__(self, dump: DumpReport) -> None:
+        self.dump = dump
+        self.groups = {group.id: group for group in dump.groups}
+        self._lock_classes = {lock.id: lock.class_name for lock in dump.locks}
+        names: set[str | None] = set()
+        for group in dump.groups:
+            names.update((group.caller, group.blocking_frame))
+        for lock in dump.locks:
+            if lock.owner:
+                names.update((lock.owner.caller, lock.owner.blocking_frame))
+        for chain in dump.chains:
+            names.update((chain.root.caller, chain.root.blocking_frame))
+            names.update(node.caller for node in nodes_of(chain))
+        self._short = short_names(name for name in names if name)
+
+    def frame(self, full: str) -> str:
+        """A frame's short name."""
+        return self._short.get(full) or clean(full, 300)
+
+    def place(self, caller: str | None, blocking_frame: str | None) -> str:
+        """Where threads are: the application's own frame if there is one."""
+        full = caller or blocking_frame
+        return self.frame(full) if full else "(no frames)"
+
+    def lock(self, lock_id: str | None, class_name: str | None = None) -> str:
+        """A lock by class and id; ids stay whole so that they can be searched for."""
+        class_name = class_name or self._lock_classes.get(lock_id or "")
+        parts = (short_class(class_name) if class_name else "", clean(lock_id or "", 200))
+        return " ".join(part for part in parts if part) or "a lock"
+
+    def lock_title(self, lock: ContendedLock) -> str:
+        """A contended lock with its type."""
+        return f"{self.lock(lock.id, lock.class_name)}, {_LOCK_TYPES.get(lock.type) or clean(lock.type, 40)}"
+
+    def owner(self, lock: ContendedLock) -> list[Segment]:
+        """Who owns a lock and what the owner is doing, or why that is not known; to be read after "owner"."""
+        owner = lock.owner
+        if owner is None:
+            return [("unknown", "strong"), (f": {clean(lock.owner_unknown)}" if lock.owner_unknown else "", "")]
+        segments: list[Segment] = [(thread_words(owner.thread, owner.line), "thread")]
+        if owner.evidence != "reported":
+            segments.append((f" ({owner.evidence})", "dim"))
+        segments.append((" " + (_DOING.get(owner.kind) or "is in"), "strong"))
+        if owner.caller or owner.blocking_frame:
+            segments += [(": ", ""), (self.place(owner.caller, owner.blocking_frame), "frame")]
+        if owner.integration:
+            segments.append((f", {clean(owner.integration.name)}", ""))
+        return segments
+
+    def notes(self, group: Group) -> list[str]:
+        """What else is to say about a group: library, phase, timeout, lock, the frame below the caller."""
+        notes: list[str | None] = []
+        partner = group.pool if group.kind == "pool-wait" and group.pool else group.integration or group.pool
+        phase = phase_words(group.kind, group.phase)
+        if group.kind == "pool-wait" and partner and phase == "waiting for a free slot":
+            notes.append(f"{phase} of {clean(partner.name)}")
+        else:
+            notes += [clean(partner.name) if partner else None, phase]
+        if group.kind == "lock-wait":
+            notes.append(self.lock(group.lock) if group.lock else None)
+        elif not partner and group.caller and group.blocking_frame and group.caller != group.blocking_frame:
+            notes.append(f"in {self.frame(group.blocking_frame)}")
+        notes.append(timeout_words(group.kind, group.phase, group.timed))
+        if group.kind == "running" and group.cpu_ms is not None and math.isfinite(group.cpu_ms):
+            notes.append(f"cpu {group.cpu_ms / 1000:.1f} s")
+        return [note for note in notes if note]
+
+    def chain_lines(self, chain: Chain, width: int, top: int) -> list[Line]:
+        """A root and the threads behind it, as a tree."""
+        root = chain.root
+        line = root.lines[0] if root.lines else None
+        head = self._crowd(root.threads, line, root.kind, root.caller, root.blocking_frame)
+        extra = (
+            clean(root.integration.name) if root.integration else None,
+            phase_words(root.kind, root.phase),
+            timeout_words(root.kind, root.phase, root.timed),
+        )
+        # The group's own row says these too: here only where they cost no line.
+        notes: Line = [(", ".join(note for note in extra if note), "dim")]
+        if notes[0][0] and len(wrap([*head, (", ", ""), *notes], width)) == 1:
+            head += [(", ", ""), *notes]
+        lines = hang([], head, width, 0)
+        todo = self._children(chain.tree, "", 1, top)
+        room = top * 2
+        while todo:
+            node, prefix, last, depth = todo.pop()
+            if top > 0 and not room and isinstance(node, WaitNode) and (todo or node.children):
+                rest: list[WaitNode | _Cut] = [node, *(item[0] for item in todo)]
+                waiting = sum(item.threads if isinstance(item, _Cut) else threads_below([item]) for item in rest)
+                lines.append([(f"... {plural(waiting, 'more thread')} behind these", "dim")])
+                break
+            room -= 1
+            label: Line = [(prefix + ("└─ " if last else "├─ "), "tree")]
+            below = prefix + ("   " if last else "│  ")
+            body = self._node(node) if isinstance(node, WaitNode) else [(node.words, "dim")]
+            for number, wrapped in enumerate(hang(label, body, width, cells(below))):
+                lines.append(wrapped if number == 0 else [(below, "tree"), *wrapped[1:]])
+            if isinstance(node, WaitNode) and node.children:
+                todo += self._children(node.children, below, depth + 1, top)
+        return lines
+
+    def _children(self, nodes: Sequence[WaitNode], prefix: str, depth: int, top: int) -> list[_Branch]:
+        """The next level of a tree, last child first as a stack wants it; what is not shown is counted."""
+        shown: list[WaitNode | _Cut]
+        if depth > _MAX_DEPTH:
+            below = threads_below(nodes)
+            shown = [_Cut(below, f"... {plural(below, 'more thread')} further down")]
+        else:
+            kept, cut = cap(nodes, top)
+            shown = list(kept)
+            if cut:
+                below = threads_below(cut)
+                shown.append(_Cut(below, f"... {plural(len(cut), 'more group')}, {plural(below, 'thread')}"))
+        return [(node, prefix, number == len(shown) - 1, depth) for number, node in enumerate(shown)][::-1]
+
+    def _crowd(
+        self, threads: Sequence[str], line: int | None, kind: str, caller: str | None, blocking_frame: str | None
+    ) -> list[Segment]:
+        """How many threads, of what kind, and where; a single thread by name."""
+        if len(threads) == 1:
+            who: list[Segment] = [(thread_words(threads[0], line), "thread"), (", ", "")]
+        else:
+            who = [(str(len(threads)), "count"), (" x ", "")]
+        return [*who, (kind_words(kind), ""), (" ", ""), (self.place(caller, blocking_frame), "frame")]
+
+    def _node(self, node: WaitNode) -> list[Segment]:
+        group = self.groups.get(node.group)
+        line = group.lines[group.threads.index(node.threads[0])] if group and _alone_in(node, group) else None
+        blocking_frame = group.blocking_frame if group else None
+        segments = self._crowd(node.threads, line, node.kind, node.caller, blocking_frame)
+        if node.kind == "pool-wait" and group and (group.pool or group.integration):
+            partner = group.pool or group.integration
+            segments.append((f", a slot of {clean(partner.name)}" if partner else "", ""))
+        elif node.lock or node.lock_class:
+            segments.append((f", {self.lock(node.lock, node.lock_class)}", ""))
+        if node.evidence != "reported":
+            reason = f": {clean(node.reason)}" if node.reason else ""
+            segments.append((f" ({node.evidence}{reason})", "dim"))
+        return segments
+
+    def deadlock_lines(self, deadlock: Deadlock, width: int, top: int) -> list[Line]:
+        """A cycle: who waits for what, owned by whom."""
+        known = {"reported": "found from the owners in the dump", "inferred": "inferred", "mixed": "partly inferred"}
+        source = "the JVM" if self.dump.family == "jvm" else "the runtime"
+        how = f"reported by {source}" if deadlock.reported_by_runtime else known[deadlock.evidence]
+        waits = "waits" if deadlock.behind == 1 else "wait"
+        behind = f"; {plural(deadlock.behind, 'more thread')} {waits} behind it" if deadlock.behind else ""
+        cycle = _CYCLES.get(deadlock.type) or clean(deadlock.type, 40)
+        title = f"{plural(len(deadlock.threads), 'thread')} in a cycle of {cycle}, {how}{behind}"
+        lines = hang([], [(title, "strong")], width, 0)
+        kept, cut = cap(deadlock.threads, max(top, 2))
+        for number, name in enumerate(kept):
+            place = deadlock.lines[number] if number < len(deadlock.lines) else None
+            lock = deadlock.locks[number] if number < len(deadlock.locks) else None
+            body: list[Segment] = [(thread_words(name, place), "thread"), (" waits for", "")]
+            body.append((f" {self.lock(lock)}, owned by", "") if lock else ("", ""))
+            lines += hang([("  ", "")], body, width, 2)
+        if cut:
+            lines += hang([("  ", "")], [(f"... {plural(len(cut), 'more thread')} of the cycle", "dim")], width, 2)
+        if deadlock.threads:
+            lines += hang([("  ", "")], [(thread_words(deadlock.threads[0]), "thread")], width, 2)
+        return lines
+
+
+def _alone_in(node: WaitNode, group: Group) -> bool:
+    return len(node.threads) == 1 and node.threads[0] in group.threads and len(group.lines) == len(group.threads)
+
+
+# Order and selection.
+
+
+def cap(items: Sequence[T], top: int) -> tuple[Sequence[T], Sequence[T]]:
+    """The first ``top`` items and the rest; never leaves out a single one, that line is better spent on it.
+
+    A ``top`` of zero or less means all.
+    """
+    if top <= 0 or len(items) <= top + 1:
+        return items, items[:0]
+    return items[:top], items[top:]
+
+
+def is_waiting(group: Group) -> bool:
+    """The threads of the group wait for something that somebody owes them."""
+    return group.kind not in QUIET_KINDS and group.kind not in _MILD_KINDS
+
+
+def group_rank(group: Group) -> tuple[int, int]:
+    """Sort key: groups that wait for something first, quiet ones last, large ones before small ones."""
+    mildness = 2 if group.kind in QUIET_KINDS else 1 if group.kind in _MILD_KINDS else 0
+    return mildness, -group.count
+
+
+def loud_groups(dump: DumpReport) -> list[Group]:
+    """Groups worth a line of their own, worst first."""
+    return sorted((group for group in dump.groups if group.kind not in QUIET_KINDS), key=group_rank)
+
+
+def quiet_words(dump: DumpReport) -> str:
+    """The quiet kinds with their counts, on one line; empty where there are none."""
+    return " · ".join(f"{KINDS[kind]} {dump.by_kind[kind]}" for kind in QUIET_KINDS if dump.by_kind.get(kind))
+
+
+def findings_of(dump: DumpReport) -> list[Finding]:
+    """The dump's findings, worst first."""
+    return sorted(dump.findings, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which dumps are shown in full, and which on one line each before them."""
+
+    full: list[DumpReport]
+    listed: list[DumpReport]
+    unlisted: int
+    rest: int
+    """Dumps that are not shown in full."""
+
+
+def select(report: Report) -> Selection:
+    """Choose the dumps to show in full."""
+    if len(report.dumps) <= FULL_DUMPS:
+        return Selection(report.dumps, [], 0, 0)
+
+    def badness(dump: DumpReport) -> tuple[int, int]:
+        first = findings_of(dump)[0]
+        return SEVERITIES.index(first.severity), -first.threads
+
+    serious = [dump for dump in report.dumps if not is_calm(dump) and dump.duplicate_of is None]
+    full = sorted(serious, key=badness)[:FULL_DUMPS]
+    listed = report.dumps[:LISTED_DUMPS]
+    return Selection(full, listed, len(report.dumps) - len(listed), len(report.dumps) - len(full))
+
+
+def selection_words(report: Report, selection: Selection) -> str:
+    """How many dumps there are and how bad they are."""
+    copies = sum(dump.duplicate_of is not None for dump in report.dumps)
+    worst = Counter(dump.worst for dump in report.dumps if dump.duplicate_of is None)
+    parts = [f"{worst[severity]} {severity}" for severity in SEVERITIES if worst[severity]]
+    parts += [f"{worst[None]} without a finding"] if worst[None] else []
+    parts += [plural(copies, "copy", "copies")] if copies else []
+    shown = f"; the worst {len(selection.full)} in full below" if selection.full else ""
+    return f"{plural(len(report.dumps), 'dump')}: {', '.join(parts)}{shown}"
+
+
+# Sentences about a dump.
+
+
+def source_words(dump: DumpReport, *, numbered: bool) -> str:
+    """Where the dump was found; with its id where there are several."""
+    source = shorten(clean(dump.source), 60)
+    if dump.member:
+        source += f":{shorten(clean(dump.member), 40)}"
+    if dump.line > 1:
+        source += f" line {dump.line}"
+    return f"{clean(dump.id, 20)} {source}" if numbered else source
+
+
+def runtime_words(dump: DumpReport) -> str:
+    """The runtime's name and version, without what every virtual machine says of itself."""
+    name = clean(dump.runtime_name or {"jvm": "JVM", "python": "Python"}.get(dump.family, dump.family), 80)
+    name = re.sub(r"( \d\d-Bit)?( Server| Client)? VM$", "", name) or name
+    version = re.split(r"[+ ]", clean(dump.version or "", 80), maxsplit=1)[0]
+    return f"{name} {version}" if version else name
+
+
+def headline(dump: DumpReport, *, numbered: bool) -> list[str]:
+    """The parts of the line above a dump's report: source, process, runtime, time, threads."""
+    process = "/".join(shorten(clean(part), 40) for part in (dump.service, dump.instance) if part)
+    where = f"pid {dump.pid}" if dump.pid is not None else ""
+    if dump.host:
+        where = f"{where} on {shorten(clean(dump.host), 40)}" if where else shorten(clean(dump.host), 40)
+    time = clean(dump.taken_at or "", 60)
+    time = re.sub(r"^(\d{4}-\d\d-\d\d)T", r"\1 ", time)
+    threads = plural(dump.total, "thread")
+    if dump.virtual:
+        threads += f" ({dump.virtual} virtual)"
+    if dump.request_threads:
+        threads += f", {dump.request_threads} of them request threads"
+    parts = [source_words(dump, numbered=numbered), process, runtime_words(dump), where, time, threads]
+    if dump.truncated:
+        parts.append("incomplete: threads or frames are missing")
+    return [part for part in parts if part]
+
+
+def calm_words(dump: DumpReport) -> str:
+    """What to say about a dump without a finding, or with none that needs action."""
+    if dump.total == 0:
+        return "No thread was read from this dump."
+    counts = [f"{count} {kind_words(kind)}" for kind in KINDS if (count := dump.by_kind.get(kind))]
+    start = "No serious finding." if dump.findings else "No finding."
+    return f"{start} {', '.join(counts)}." if counts else start
+
+
+def is_calm(dump: DumpReport) -> bool:
+    """No finding of medium severity or above."""
+    return dump.worst not in ("critical", "high", "medium")
+
+
+def duplicate_words(dump: DumpReport) -> str:
+    """Why a dump is not reported twice."""
+    return f"The same dump as {clean(dump.duplicate_of or '', 20)}: not repeated here."
+
+
+def overview_words(dump: DumpReport) -> tuple[Severity | None, str]:
+    """One line on a dump: its worst finding."""
+    if dump.duplicate_of is not None:
+        return None, f"same dump as {clean(dump.duplicate_of, 20)}"
+    first = next(iter(findings_of(dump)), None)
+    return (first.severity, clean(first.title)) if first else (None, calm_words(dump))
+
+
+def rest_words(selection: Selection) -> str:
+    """How to see the dumps that are not shown in full."""
+    these = "1 more dump is" if selection.rest == 1 else f"{selection.rest} more dumps are"
+    return f"{these} not shown in full: give one file at a time, or use --format json for all of them."
+
+
+def evidence_words(evidence: Sequence[Evidence], limit: int) -> str:
+    """Where to look in the input; the line's text only where no thread is named."""
+    places = []
+    for item in evidence[:limit]:
+        if item.thread is not None:
+            places.append(thread_words(item.thread, item.line))
+        else:
+            places.append(f"line {item.line}" + (f": {clip(clean(item.text.strip(), 300), 60)}" if item.text else ""))
+    if len(evidence) > limit:
+        places.append(f"{len(evidence) - limit} more")
+    return ", ".join(places)
+
+
+def input_words(problems: Sequence[Problem], unread_lines: int) -> str:
+    """How much of the input was not understood."""
+    parts = [plural(len(problems), "problem") if problems else "", ""]
+    if unread_lines:
+        parts[1] = f"{plural(unread_lines, 'line')} not read"
+    return ", ".join(part for part in parts if part)
+
+
+def problem_words(problem: Problem) -> tuple[str, str, str]:
+    """Line, reason and a bit of the odd text."""
+    place = f"line {problem.line}" if problem.line else ""
+    return place, clean(problem.reason), clip(clean(problem.text.strip(), 300), 60)

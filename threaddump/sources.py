@@ -1,0 +1,87 @@
+"""What the command line names, as inputs that can be opened: files, folders, globs and standard input."""
+
+from __future__ import annotations
+
+import glob
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+STDIN = "<stdin>"
+
+
+class InputError(Exception):
+    """An input that cannot be used: the message says why, ``hint`` what to do about it."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+@dataclass(slots=True, frozen=True)
+class Source:
+    """One input. ``named`` is false for a file that only its folder was named for."""
+
+    name: str
+    path: Path | None
+    named: bool = True
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The bytes; raises InputError where they cannot be read."""
+        if self.path is None:
+            yield sys.stdin.buffer
+            return
+        try:
+            stream = self.path.open("rb")
+        except OSError as error:
+            raise InputError(f"{self.name}: {error.strerror or error}", _open_hint(error)) from error
+        with stream:
+            yield stream
+
+
+def _open_hint(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "check the path; a dump can be piped in as well: jcmd PID Thread.print -l -e | threaddump analyze"
+    if isinstance(error, PermissionError):
+        return "read it as its owner: sudo cat FILE | threaddump analyze"
+    return "check that it is a readable file"
+
+
+def expand(arguments: Sequence[str]) -> list[Source]:
+    """The sources that the arguments name; standard input where there are none and it is not a terminal.
+
+    Raises InputError for a folder without files, and where nothing is named on a terminal.
+    """
+    if not arguments:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise InputError(
+                "no input: name a dump file or pipe one in",
+                "threaddump analyze dump.txt   or   py-spy dump --pid PID | threaddump analyze",
+            )
+        return [Source(STDIN, None)]
+    sources: list[Source] = []
+    for argument in arguments:
+        if argument == "-":
+            sources.append(Source(STDIN, None))
+            continue
+        path = Path(argument)
+        if path.is_dir():
+            sources += _folder(path)
+        elif not path.exists() and glob.has_magic(argument):
+            sources += [Source(name, Path(name)) for name in sorted(glob.glob(argument, recursive=True))] or [
+                Source(argument, path)
+            ]
+        else:
+            sources.append(Source(argument, path))
+    return sources
+
+
+def _folder(path: Path) -> list[Source]:
+    files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    if not files:
+        raise InputError(f"{path}: the folder has no files", "name a folder with dump files, or a file")
+    return [Source(str(file), file, named=False) for file in files]
