@@ -4,8 +4,8 @@ The order of decisions (frame 0 is the innermost):
 
 1. Every frame is turned into a *key* (``package.Class.method``, ``urllib3/connectionpool.py:_get_conn``,
    ``native:recv``) and looked up once.
-2. The *zone* is the part of the stack above the application: platform frames, frames that an entry matches, and frames
-   of the same libraries. Only what an entry matches in the zone can explain the wait; below it stands who called.
+2. The *zone* is the part of the stack above the application: platform frames, frames that an entry matches, and
+   frames of the same libraries. Only what an entry matches in the zone can explain the wait; below it stands who called.
 3. A thread that is BLOCKED waits to enter its top frame: nothing below can be the cause.
 4. Otherwise the entry with the highest priority wins, then the innermost. A pool entry loses when the thread is inside a
    call or file access above it: it creates or checks a connection, it does not wait for one.
@@ -87,16 +87,21 @@ class Classifier:
         stateless = self.family == "python" and len(dump.threads) > 3 and all(t.state != "IDLE" for t in dump.threads)
         found = []
         for thread in dump.threads:
-            if not thread.stack:
-                found.append(self._frameless(thread))
+            if not thread.stack or thread.carries is not None:
+                found.append(self._by_name(thread))
                 continue
-            cache_key = (thread.stack, None if stateless else thread.state, version)
+            state = None if stateless else thread.state
+            if thread.blocked_on is not None and (thread.blocked_on.id or "").startswith("class-init:"):
+                state = "BLOCKED"  # waits for a class initialiser, which HotSpot prints as RUNNABLE
+            cache_key = (thread.stack, state, version)
             verdict = self._verdicts.get(cache_key)
             if verdict is None:
                 if len(self._verdicts) >= VERDICTS_KEPT:
                     self._verdicts.clear()
                     self._keys.clear()
                 self._verdicts[cache_key] = verdict = self._classify(*cache_key)
+            if verdict.kind == "unknown":
+                verdict = self._by_name(thread, verdict)
             if thread.locals and verdict.entry is not None and verdict.entry.locals:
                 verdict = self._timed_by_locals(thread, verdict)
             found.append(verdict)
@@ -110,15 +115,15 @@ class Classifier:
             self._keys[frame] = found
         return found
 
-    def _frameless(self, thread: Thread) -> Verdict:
-        for names in self.catalog.thread_names.find(thread.name):
-            if names.role == "runtime":
-                return Verdict("runtime")
-        if thread.internal:
+    def _by_name(self, thread: Thread, verdict: Verdict | None = None) -> Verdict:
+        """What is known without frames: threads of the VM by their name, and carriers of virtual threads."""
+        if thread.internal or thread.carries is not None:
             return Verdict("runtime")
-        if thread.state == "NEW" or thread.state == "TERMINATED":
+        if any(names.role == "runtime" for names in self.catalog.thread_names.find(thread.name)):
+            return Verdict("runtime")
+        if thread.state in {"NEW", "TERMINATED"}:
             return Verdict("idle")
-        return Verdict("unknown")
+        return verdict or Verdict("unknown")
 
     def _classify(self, stack: Stack, state: str | None, version: str | None) -> Verdict:
         keys = [self.key(frame) for frame in stack]
@@ -137,10 +142,8 @@ class Classifier:
             return Verdict(kind, None, None, self.shown(stack[top]), caller, app, None, "", request)
         index, entry = winner
         kind = entry.kind or "unknown"
-        if kind == "idle" and state == "RUNNABLE" and primitive is None and entry.role == "idle" and index > 0:
-            # A loop frame alone proves nothing: with its own work above it the loop is running.
-            if self._busy_above(keys, matched, index):
-                kind = "running"
+        if kind == "idle" and state == "RUNNABLE" and primitive is None and index > 0 and _busy_above(keys, matched):
+            kind = "running"  # a loop's frame alone proves nothing: above it the loop does its work
         blocking = index
         if kind in {"external-call", "io", "running", "sleep"} and primitive is not None:
             blocking = primitive[0]
@@ -153,9 +156,7 @@ class Classifier:
         timed, reason = self._timed(stack, keys, state, version, entry, primitive[1] if primitive else None)
         return Verdict(kind, phase, entry, self.shown(stack[blocking]), caller, app, timed, reason, request)
 
-    def _blocked(
-        self, stack: Stack, keys: list[str], matched: list[tuple[Entry, ...]], request: bool
-    ) -> Verdict:
+    def _blocked(self, stack: Stack, keys: list[str], matched: list[tuple[Entry, ...]], request: bool) -> Verdict:
         """BLOCKED: the thread waits to enter its top frame, or to get back into a monitor after Object.wait."""
         top = 0
         while top < len(keys) - 1 and keys[top].startswith("java.lang.Object.wait"):
@@ -168,11 +169,11 @@ class Classifier:
         if top and best is not None and best.library is None:
             best = None
         caller, app = self._callers(keys, matched, 0)
-        entry = best or self.catalog.by_id.get("jvm.sync.monitor")
+        winner = best or self.catalog.by_id.get("jvm.sync.monitor")
         return Verdict(
             "lock-wait",
-            entry.phase if entry else None,
-            entry,
+            winner.phase if winner is not None else None,
+            winner,
             self.shown(stack[top]),
             caller,
             app,
@@ -227,11 +228,6 @@ class Classifier:
             (i for i, e in hits if e.role == "primitive" and e.kind in {"external-call", "io", "running"}), len(keys)
         )
         return [(i, e) for i, e in hits if e.role != "pool" or i < working]
-
-    def _busy_above(self, keys: list[str], matched: list[tuple[Entry, ...]], index: int) -> bool:
-        return not any(entry.kind == "idle" or _transparent((entry,)) for entry in matched[0]) and not keys[0].endswith(
-            (".wait", ".park", ".sleep")
-        )
 
     def _below_same_class(self, keys: list[str], index: int) -> int:
         """The first frame below ``index`` that is of another class: who uses the application's own pool."""
@@ -366,6 +362,13 @@ def _winner(hits: Sequence[tuple[int, Entry]]) -> tuple[int, Entry] | None:
         if priority > best_priority:
             best, best_priority = (index, entry), priority
     return best
+
+
+def _busy_above(keys: list[str], matched: list[tuple[Entry, ...]]) -> bool:
+    """Whether the innermost frame is work, and neither part of an idle loop nor a wait."""
+    if any(entry.kind == "idle" for entry in matched[0]) or _transparent(matched[0]):
+        return False
+    return not keys[0].endswith((".wait", ".park", ".sleep"))
 
 
 def _transparent(entries: Sequence[Entry]) -> bool:

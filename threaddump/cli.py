@@ -74,7 +74,7 @@ def analyze(
         list[str] | None,
         typer.Argument(metavar="[FILE]...", help="Dump files, folders or globs; - or nothing reads standard input."),
     ] = None,
-    format: Annotated[Format, typer.Option("--format", "-f", help="Form of the report.")] = Format.terminal,
+    form: Annotated[Format, typer.Option("--format", "-f", help="Form of the report.")] = Format.terminal,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the report to FILE.")
     ] = None,
@@ -122,7 +122,7 @@ def analyze(
     if not report.dumps:
         raise typer.Exit(UNUSABLE)
     with _opened(output) as out:
-        _write(report, out, format, top)
+        _write(report, out, form, top)
     raise typer.Exit(_exit_code(report, fail_on, strict))
 
 
@@ -136,12 +136,12 @@ def _exit_code(report: Report, fail_on: FailOn | None, strict: bool) -> int:
     return OK
 
 
-def _write(report: Report, out: TextIO, format: Format, top: int) -> None:
-    if format is Format.json:
+def _write(report: Report, out: TextIO, form: Format, top: int) -> None:
+    if form is Format.json:
         from threaddump.reports import json
 
         json.write(report, out)
-    elif format is Format.markdown:
+    elif form is Format.markdown:
         from threaddump.reports import markdown
 
         markdown.write(report, out, top=top)

@@ -1,7 +1,7 @@
 """Threads that are blocked in the same place, counted together.
 
-The key is what a person means by "the same": kind, phase, library, blocking frame, caller, and the lock for a lock wait.
-The whole stack is not the key, so two depths of one call are one group.
+The key is what a person means by "the same": kind, phase, library, blocking frame, caller, and the lock for a lock
+wait. The whole stack is not the key, so two depths of one call are one group.
 """
 
 from __future__ import annotations
@@ -59,9 +59,7 @@ def integration(verdict: Verdict, family: str) -> Integration | None:
     return Integration(key, name, verdict.entry.system or (profile.get("system") if profile else None))
 
 
-def _group(
-    group_id: str, dump: Dump, verdicts: Sequence[Verdict], indexes: Sequence[int]
-) -> Group:
+def _group(group_id: str, dump: Dump, verdicts: Sequence[Verdict], indexes: Sequence[int]) -> Group:
     threads = [dump.threads[index] for index in indexes]
     first = verdicts[indexes[0]]
     timed, reason = _timed([verdicts[index] for index in indexes])

@@ -9,6 +9,7 @@ import codecs
 import re
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import BinaryIO
 
@@ -23,33 +24,32 @@ LINE_LIMIT = 1 << 24
 """Longer lines are cut into pieces of this size: memory stays bounded on input without line ends."""
 SAMPLE = 1 << 16
 _ANSI = re.compile(rb"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_UTF16 = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 def dumps(source: Source) -> Iterator[Dump]:
     """All dumps of a source, in its order. Raises InputError where it has none, saying what it is instead."""
     with source.open() as stream:
-        sample = bytearray()
-        lines = Lines(chain.from_iterable(_line_blocks(_decoded(stream, source.name), sample)))
-        found = False
         try:
+            sample = stream.read(SAMPLE)
+            lines = Lines(_lines(sample, stream, source.name))
+            found = False
             while _seek_claim(lines):
-                parser = claimant(lines.peek(1)[0][1])
+                number, line = lines.peek(1)[0]
+                parser = claimant(line)
                 assert parser is not None
-                before = lines.peek(1)[0][0]
                 for dump in parser.parse(lines):
                     found = True
                     yield dump
                 ahead = lines.peek(1)
-                if ahead and ahead[0][0] == before:
+                if ahead and ahead[0][0] == number:
                     _skip(lines)  # claimed at first sight, but not its own after all
         except OSError as error:
-            if not found:
-                raise InputError(
-                    f"{source.name}: reading failed: {error.strerror or error}", "check that it is a readable file"
-                ) from error
+            raise InputError(
+                f"{source.name}: reading failed: {error.strerror or error}", "check that it is a readable file"
+            ) from error
         if not found:
-            message, hint = why_no_dump(bytes(sample))
+            message, hint = why_no_dump(sample)
             raise InputError(f"{source.name}: {message}", hint)
 
 
@@ -69,18 +69,36 @@ def _skip(lines: Lines) -> None:
     lines.last = [next(iter(lines))]
 
 
-def _decoded(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """Blocks of UTF-8 text (or of unknown eight-bit text, unchanged), without a byte order mark."""
-    first = stream.read(BLOCK)
-    encoding = next((codec for mark, codec in _UTF16 if first.startswith(mark)), None) or _utf16_without_mark(first)
-    what = None if encoding else binary(first)
+def _lines(sample: bytes, stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """Raw lines with their line ends, as UTF-8 (or as unknown eight-bit text, unchanged), without colour codes."""
+    encoding = next((codec for mark, codec in _MARKS if sample.startswith(mark)), None) or _utf16_without_mark(sample)
+    what = None if encoding else binary(sample)
     if what is not None:
         raise InputError(f"{name}: this is {what[0]}, not a text with thread dumps", what[1])
-    decode = codecs.getincrementaldecoder(encoding)("replace").decode if encoding else None
-    block = first
-    while block:
-        yield decode(block).encode("utf-8", "surrogatepass") if decode else block
-        block = stream.read(BLOCK)
+    if encoding:
+        lines: Iterator[bytes] = _decoded(sample, stream, encoding)
+    else:
+        *first, rest = sample.split(b"\n")
+        rest += stream.readline(LINE_LIMIT)
+        # iter() and partial keep the loop over the file's lines in C.
+        lines = chain((line + b"\n" for line in first), [rest] * bool(rest))
+        lines = chain(lines, iter(partial(stream.readline, LINE_LIMIT), b""))
+    if b"\x1b" in sample:
+        return (_ANSI.sub(b"", line) if b"\x1b" in line else line for line in lines)
+    return lines
+
+
+def _decoded(sample: bytes, stream: BinaryIO, encoding: str) -> Iterator[bytes]:
+    decode = codecs.getincrementaldecoder(encoding)("replace").decode
+    rest = b""
+    for block in chain([sample], iter(partial(stream.read, BLOCK), b"")):
+        *whole, rest = (rest + decode(block).encode("utf-8", "surrogatepass")).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+        if len(rest) > LINE_LIMIT:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
 
 
 def _utf16_without_mark(sample: bytes) -> str | None:
@@ -93,25 +111,3 @@ def _utf16_without_mark(sample: bytes) -> str | None:
         if half.count(0) > 0.9 * len(half) and head[1 - offset :: 2].count(0) == 0:
             return codec
     return None
-
-
-def _line_blocks(blocks: Iterator[bytes], sample: bytearray) -> Iterator[list[bytes]]:
-    """Lists of whole lines with their line ends; terminal colour codes are cut out."""
-    rest = b""
-    for block in blocks:
-        if len(sample) < SAMPLE:
-            sample += block[: SAMPLE - len(sample)]
-        rest_of_line, newline, after = block.rpartition(b"\n")
-        if not newline:
-            rest += block
-            if len(rest) > LINE_LIMIT:
-                yield [rest]
-                rest = b""
-            continue
-        whole = rest + rest_of_line
-        rest = after
-        if b"\x1b" in whole:
-            whole = _ANSI.sub(b"", whole)
-        yield [line + b"\n" for line in whole.split(b"\n")]
-    if rest:
-        yield [_ANSI.sub(b"", rest) if b"\x1b" in rest else rest]

@@ -44,13 +44,20 @@ _MESSAGES = (
         "py-spy could not read this process: it is not Python, or of a version that this py-spy does not know",
         "check the pid, and update py-spy: pip install -U py-spy",
     ),
-    (rb"Attach Listener.*DisableAttachMechanism|attach mechanism is disabled", "the JVM forbids attaching", "kill -3 PID"),
+    (
+        rb"Attach Listener.*DisableAttachMechanism|attach mechanism is disabled",
+        "the JVM forbids attaching",
+        "kill -3 PID",
+    ),
 )
 
 # Formats that are known but not read.
 _OTHERS = (
     (rb"^0SECTION\s+TITLE", "an OpenJ9 or IBM javacore"),
-    (rb"^Attaching to process ID |Debugger attached successfully", "output of the serviceability agent (jhsdb, jstack -F)"),
+    (
+        rb"^Attaching to process ID |Debugger attached successfully",
+        "output of the serviceability agent (jhsdb, jstack -F)",
+    ),
     (rb'"threadDump"\s*:', "a JSON thread dump of jcmd Thread.dump_to_file"),
     (rb'"threadName"\s*:', "a thread dump of a Spring Boot actuator"),
     (rb'^"[^"\n]*"[^\n]* Id=\d+ ', "a ThreadInfo listing (ThreadMXBean)"),
@@ -61,7 +68,10 @@ _OTHERS = (
     (rb"^\*\*\* uWSGI Python tracebacker", "uWSGI tracebacker output"),
     (rb"^goroutine \d+ \[", "a goroutine dump"),
     (rb"^Thread \d+ \(Thread 0x[0-9a-f]+ \(LWP \d+\)", "a gdb backtrace"),
-    (rb"^# Thread(?:ID)?: |^Traceback \(most recent call last\):|^  File \"[^\"\n]+\", line \d+, in ", "Python tracebacks"),
+    (
+        rb"^# Thread(?:ID)?: |^Traceback \(most recent call last\):|^  File \"[^\"\n]+\", line \d+, in ",
+        "Python tracebacks",
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from threaddump.catalog import glob_test
 from threaddump.classify import Classifier, Verdict
@@ -33,6 +33,40 @@ class PoolJoin:
     reason: str
 
 
+class WaitGraph:
+    """Who waits behind whom, over locks and over the slots of pools."""
+
+    def __init__(self, owner_of: dict[int, int], pools: Sequence[PoolJoin]) -> None:
+        self.owner_of = owner_of
+        self.pools = pools
+        self.waiters: dict[int, list[int]] = {}
+        """Thread to the threads that want a lock it owns."""
+        self.slots: dict[int, list[int]] = {}
+        """Thread to the numbers of the pools whose slots it probably holds."""
+        for waiter, owner in owner_of.items():
+            self.waiters.setdefault(owner, []).append(waiter)
+        for number, pool in enumerate(pools):
+            for holder in pool.holders:
+                self.slots.setdefault(holder, []).append(number)
+
+    def behind(self, roots: Iterable[int]) -> dict[int, int]:
+        """All threads that wait for one of the roots, directly or through others, and over how many edges."""
+        reached = dict.fromkeys(roots, 0)
+        followed: set[int] = set()
+        queue = list(reached)
+        for index in queue:  # grows while we walk it: breadth first
+            found = list(self.waiters.get(index, ()))
+            for number in self.slots.get(index, ()):
+                if number not in followed:
+                    followed.add(number)
+                    found += self.pools[number].waiters
+            for waiter in found:
+                if waiter not in reached:
+                    reached[waiter] = reached[index] + 1
+                    queue.append(waiter)
+        return {index: edges for index, edges in reached.items() if edges}
+
+
 @dataclass(slots=True)
 class Waits:
     """What one dump says about waiting."""
@@ -40,9 +74,11 @@ class Waits:
     locks: list[ContendedLock]
     chains: list[Chain]
     deadlocks: list[Deadlock]
-    pools: list[PoolJoin]
-    owner_of: dict[int, int] = field(default_factory=dict)
-    """Thread index to the index of the thread that owns the lock it wants."""
+    graph: WaitGraph
+
+    @property
+    def pools(self) -> Sequence[PoolJoin]:
+        return self.graph.pools
 
 
 def find_waits(
@@ -56,12 +92,12 @@ def find_waits(
         lock = _wanted(thread, owners)
         if lock is not None and owners.get(lock.id, index) != index:
             owner_of[index] = owners[lock.id]
-    pools = _pools(dump, verdicts, classifier)
+    graph = WaitGraph(owner_of, _pools(dump, verdicts, classifier))
     cycles = _cycles(owner_of)
-    deadlocks = _deadlocks(dump, cycles, owner_of, pools)
-    locks = _contended(dump, verdicts, owners, owner_of) + _pool_locks(dump, pools, verdicts)
-    chains = _Chains(dump, verdicts, groups, group_of, owner_of, pools, cycles).build()
-    return Waits(locks, chains, deadlocks, pools, owner_of)
+    deadlocks = _deadlocks(dump, cycles, graph)
+    locks = _contended(dump, verdicts, owners, owner_of) + _pool_locks(dump, graph.pools, verdicts)
+    chains = _Chains(dump, verdicts, groups, group_of, graph, cycles).build()
+    return Waits(locks, chains, deadlocks, graph)
 
 
 def _wanted(thread: Thread, owners: dict[str | None, int]) -> Lock | None:
@@ -115,9 +151,7 @@ def _cycles(owner_of: dict[int, int]) -> list[list[int]]:
     return cycles
 
 
-def _deadlocks(
-    dump: Dump, cycles: list[list[int]], owner_of: dict[int, int], pools: Sequence[PoolJoin]
-) -> list[Deadlock]:
+def _deadlocks(dump: Dump, cycles: list[list[int]], graph: WaitGraph) -> list[Deadlock]:
     found = []
     reported = {frozenset(deadlock.threads) for deadlock in dump.deadlocks}
     seen = set()
@@ -134,7 +168,7 @@ def _deadlocks(
                 type=_cycle_type(locks),
                 reported_by_runtime=names in reported,
                 evidence="reported",
-                behind=len(behind(cycle, owner_of, pools)),
+                behind=len(graph.behind(cycle)),
             )
         )
     for deadlock in dump.deadlocks:
@@ -162,31 +196,6 @@ def _lock_type(lock: Lock) -> str:
     if lock.id is not None and lock.id.startswith("class-init:"):
         return "class-init"
     return "synchronizer" if lock.class_name.startswith("java.util.concurrent.") else "monitor"
-
-
-def behind(roots: Iterable[int], owner_of: dict[int, int], pools: Sequence[PoolJoin]) -> dict[int, int]:
-    """All threads that wait for one of the roots, directly or through others, and over how many edges."""
-    waiters: dict[int, list[int]] = defaultdict(list)
-    for waiter, owner in owner_of.items():
-        waiters[owner].append(waiter)
-    leasing: dict[int, list[PoolJoin]] = defaultdict(list)
-    for pool in pools:
-        for holder in pool.holders:
-            leasing[holder].append(pool)
-    reached = dict.fromkeys(roots, 0)
-    followed: set[int] = set()
-    queue = list(reached)
-    for index in queue:  # grows while we walk it: breadth first
-        found = list(waiters[index])
-        for pool in leasing[index]:
-            if id(pool) not in followed:
-                followed.add(id(pool))
-                found += pool.waiters
-        for waiter in found:
-            if waiter not in reached:
-                reached[waiter] = reached[index] + 1
-                queue.append(waiter)
-    return {index: edges for index, edges in reached.items() if edges}
 
 
 # Locks
@@ -346,24 +355,14 @@ class _Chains:
         verdicts: Sequence[Verdict],
         groups: Sequence[Group],
         group_of: Sequence[int],
-        owner_of: dict[int, int],
-        pools: Sequence[PoolJoin],
+        graph: WaitGraph,
         cycles: list[list[int]],
     ) -> None:
         self.threads = dump.threads
         self.family = dump.family
         self.verdicts, self.groups, self.group_of = verdicts, groups, group_of
-        self.owner_of, self.cycles = owner_of, cycles
-        self.pools = [pool for pool in pools if pool.holders]
-        self.pools_held: dict[int, list[int]] = defaultdict(list)
-        self.waits_for_pool: set[int] = set()
-        for number, pool in enumerate(self.pools):
-            self.waits_for_pool.update(pool.waiters)
-            for holder in pool.holders:
-                self.pools_held[holder].append(number)
-        self.waiters: dict[int, list[int]] = defaultdict(list)
-        for waiter, owner in owner_of.items():
-            self.waiters[owner].append(waiter)
+        self.graph, self.cycles = graph, cycles
+        self.waits_for_pool = {index for pool in graph.pools if pool.holders for index in pool.waiters}
 
     def build(self) -> list[Chain]:
         chains = [self._chain(members) for members in self._roots()]
@@ -372,19 +371,19 @@ class _Chains:
     def _roots(self) -> list[list[int]]:
         in_cycle = {index for cycle in self.cycles for index in cycle}
         roots: dict[object, list[int]] = {}
-        for index in {*self.waiters, *self.pools_held} - in_cycle:
-            if index in self.owner_of or index in self.waits_for_pool:
+        for index in sorted({*self.graph.waiters, *self.graph.slots} - in_cycle):
+            if index in self.graph.owner_of or index in self.waits_for_pool:
                 continue
             key: object = index
-            if index not in self.waiters:
-                key = (self.group_of[index], tuple(self.pools_held[index]))
+            if index not in self.graph.waiters:
+                key = (self.group_of[index], tuple(self.graph.slots[index]))
             roots.setdefault(key, []).append(index)
         return [sorted(members) for members in roots.values()] + self.cycles
 
     def _chain(self, members: list[int]) -> Chain:
         seen = set(members)
         tree = self._children(members, seen, 0)
-        waiting = behind(members, self.owner_of, self.pools)
+        waiting = self.graph.behind(members)
         first = self.verdicts[members[0]]
         nodes = list(_walk(tree))
         bases = {node.evidence for node in nodes}
@@ -411,14 +410,14 @@ class _Chains:
             return nodes
         by_lock: dict[tuple[str | None, int], list[int]] = defaultdict(list)
         for member in members:
-            for waiter in self.waiters.get(member, ()):
+            for waiter in self.graph.waiters.get(member, ()):
                 if waiter not in seen:
                     by_lock[lock_id(self.threads[waiter]), self.group_of[waiter]].append(waiter)
         for waiting in by_lock.values():
             seen.update(waiting)
             nodes.append(self._node(waiting, None, seen, level))
-        for number in dict.fromkeys(n for member in members for n in self.pools_held.get(member, ())):
-            pool = self.pools[number]
+        for number in dict.fromkeys(n for member in members for n in self.graph.slots.get(member, ())):
+            pool = self.graph.pools[number]
             by_group: dict[int, list[int]] = defaultdict(list)
             for waiter in pool.waiters:
                 if waiter not in seen:

@@ -12,11 +12,11 @@ r"""HotSpot's thread dump as text: ``jstack``, ``jcmd PID Thread.print``, ``kill
 
     "http-exec-17" #31 daemon prio=5 os_prio=0 cpu=1.86ms elapsed=14.27s tid=0x00007f82fc507bc0 nid=0x7f5f runnable  [0x00007f82e48f1000]
        java.lang.Thread.State: RUNNABLE
-    	at sun.nio.ch.SocketDispatcher.read0(java.base@17.0.15/Native Method)
-    	- locked <0x00000000ff9a6ae8> (a org.apache.http.pool.AbstractConnPool$2)
+        at sun.nio.ch.SocketDispatcher.read0(java.base@17.0.15/Native Method)
+        - locked <0x00000000ff9a6ae8> (a org.apache.http.pool.AbstractConnPool$2)
 
        Locked ownable synchronizers:
-    	- None
+        - None
 
     JNI global refs: 16, weak refs: 0
 
@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import threaddump_parsers
 from threaddump_parsers.java_frames import java_frame
@@ -43,8 +44,8 @@ from threaddump_parsers.model import Dump, Frame, Held, Lock, Problem, ReportedD
 
 FORMAT = "hotspot"
 
-FRAME_CACHE_LINES = 200_000
-"""Distinct frame lines kept parsed; a dump of a big application has about 20,000."""
+LINE_CACHE = 200_000
+"""Distinct lines kept parsed; a dump of a big application has about 20,000."""
 STACK_CACHE = 100_000
 NOISE_LINES = 500
 """Lines of something else that may stand between two parts of one dump before it is taken to have ended."""
@@ -55,16 +56,17 @@ _VM = re.compile(r"Full thread dump (?P<vm>.*?) ?\((?P<version>\S+) ?[^()]*\):?\
 _DATE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s*$")
 _PID = re.compile(rb"(\d{1,10}):\s*$")
 
-# "NAME" #TID [OSTID] daemon prio=N os_prio=N cpu=..ms elapsed=..s allocated=.. defined_classes=N tid=0x.. nid=.. STATE [0x..]
+# "NAME" #TID [OSTID] daemon prio=N os_prio=N cpu=..ms elapsed=..s allocated=.. defined_classes=N tid=0x.. nid=..
+# STATE [0x..]
 # The name is printed raw (quotes, "tid=", anything): the greedy group takes the last quote that the fields follow.
 _HEADER = re.compile(
     r'"(?P<name>.*)"'
     r"(?: #(?P<java_id>\d+))?(?: \[(?P<os_id>\d+)\])?(?P<daemon> daemon)?(?: prio=-?\d+)?(?: os_prio=-?\d+)?"
     r"(?: cpu=(?P<cpu>[\d.]+)ms)?(?: elapsed=(?P<elapsed>[\d.]+)s)?(?: allocated=\S+)?(?: defined_classes=\d+)?"
-    r" tid=(?P<tid>(?:0x)?[0-9a-fA-F]+)(?: nid=(?P<nid>0x[0-9a-fA-F]+|\d+|NA))?(?P<rest>[^\"]*)\Z",
+    r" tid=(?P<tid>(?:0x)?[0-9a-fA-F]+)(?: nid=(?P<nid>0x[0-9a-fA-F]+|\d+|NA))?(?: lwp_id=\d+)?"
+    r" *(?P<words>[^\"\[]*?) *(?P<stack_pointer>\[(?:0x)?[0-9a-fA-F]+(?:\.\.(?:0x)?[0-9a-fA-F]+)?\])?\s*\Z",
     re.DOTALL,
 )
-_STACK_POINTER = re.compile(r"\[(?:0x)?[0-9a-fA-F]+(?:\.\.(?:0x)?[0-9a-fA-F]+)?\]\s*$")
 
 # osThread.cpp; the words after nid=. Older VMs print no Thread.State line, then these are all there is.
 _OS_STATES = {
@@ -110,37 +112,64 @@ def claims(line: bytes) -> bool:
 def parse(lines: Lines) -> Iterator[Dump]:
     """Read one stretch: dumps that follow each other, with other lines between them."""
     reader = _Reader(lines.last)
-    frames = reader.frames
+    known = reader.known
+    append = reader.stack.append
+    number = 0
     for number, line in lines:
-        frame = frames[line]
-        if frame is not None:
-            reader.stack.append(frame)
-            reader.last_line = number
+        # The hot loop. Nine of ten lines are frames that were seen before: one dict look-up and an append.
+        item = known[line]
+        if item.__class__ is Frame:
+            append(item)
+            continue
+        if item is _BLANK:
+            reader.in_exception = False
+            continue
+        if item.__class__ is _State and reader.thread is not None:
+            reader.state_line(number, item)
             continue
         finished = reader.take(number, line)
+        append = reader.stack.append
         if finished is not None:
             yield finished
             if reader.foreign:
                 lines.push_back((number, line))
                 return
-    last = reader.finish(cut=reader.cut_text)
+    last = reader.finish(number, cut=reader.cut_text)
     if last is not None:
         yield last
 
 
-class _Frames(dict[bytes, "Frame | None"]):
-    """Raw line to parsed frame; None, and not kept, for a line that is no frame."""
+_BLANK = object()
 
-    def __missing__(self, line: bytes) -> Frame | None:
+
+class _State(NamedTuple):
+    """A line ``   java.lang.Thread.State: WAITING (parking)``."""
+
+    printed: str
+    state: str
+
+
+class _KnownLines(dict[bytes, object]):
+    """Raw line to what it says, for lines that come again and again: frames, states, blank lines.
+
+    None, and not kept, for every other line.
+    """
+
+    def __missing__(self, line: bytes) -> object:
         text = line.strip()
-        if text[:3] != b"at ":
-            return None
-        frame = java_frame(_text(text[3:]))
-        if frame is not None:
-            if len(self) >= FRAME_CACHE_LINES:
+        item: object = None
+        if text[:3] == b"at ":
+            item = java_frame(_text(text[3:]))
+        elif not text:
+            item = _BLANK
+        elif text.startswith(_STATE_LINE):
+            printed = _text(text[len(_STATE_LINE) :])
+            item = _State(printed, printed.partition(" ")[0])
+        if item is not None:
+            if len(self) >= LINE_CACHE:
                 self.clear()
-            self[line] = frame
-        return frame
+            self[line] = item
+        return item
 
 
 def _text(raw: bytes) -> str:
@@ -162,7 +191,7 @@ class _Reader:
     """The state of reading one stretch: the dump, the thread and the part of the dump we are in."""
 
     def __init__(self, before: list[NumberedLine]) -> None:
-        self.frames = _Frames()
+        self.known = _KnownLines()
         self.stacks: dict[Stack, Stack] = {}
         self.classes: dict[bytes, str] = {}
         self.foreign = False
@@ -181,8 +210,7 @@ class _Reader:
         self.noise: list[tuple[int, bytes]] = []
         self.noise_lines = 0
         self.in_exception = False
-        self.listed: set[str] = set()
-        self.java_threads: set[str] = set()
+        self.listed: list[bytes] = []
         self.jni_seen = self.last_vm_thread_seen = False
         self.pending: list[NumberedLine] = []
         self.last_line = 0
@@ -206,10 +234,6 @@ class _Reader:
     def take(self, number: int, line: bytes) -> Dump | None:
         text = line.strip()
         self.cut_text = None
-        if not text:
-            if self.in_exception:
-                self.in_exception = False
-            return None
         if self.pending and self._join_pending(number, line):
             return None
         if text[:1] == b'"':
@@ -222,6 +246,13 @@ class _Reader:
             self._read(number)
             return None
         return self._unknown(number, line, text)
+
+    def state_line(self, number: int, line: _State) -> None:
+        thread = self.mounted or self.thread
+        assert thread is not None
+        thread.printed_state, thread.state = line
+        thread.internal = False
+        self._read(number)
 
     def _read(self, number: int) -> None:
         """A line of the grammar: what stood between it and the line before did cut into the dump."""
@@ -316,8 +347,7 @@ class _Reader:
         self._end_thread()
         self._read(number)
         self.part = "threads"
-        rest = match["rest"]
-        words = _STACK_POINTER.sub("", rest).split(" _", 1)[0].strip()
+        words = match["words"].split(" _", 1)[0]
         nid, os_id = match["nid"], match["os_id"]
         native_id = int(os_id) if os_id else int(nid, 0) if nid and nid[0].isdigit() else None
         self.thread = Thread(
@@ -329,7 +359,7 @@ class _Reader:
             native_id=native_id,
             address=match["tid"],
             daemon=bool(match["daemon"]),
-            internal=not _STACK_POINTER.search(rest),
+            internal=match["stack_pointer"] is None,
             cpu_ms=_number(match["cpu"]),
             elapsed_s=_number(match["elapsed"]),
         )
@@ -349,8 +379,6 @@ class _Reader:
         else:
             self._settle(thread)
             dump.threads.append(thread)
-        if thread.address:
-            self.java_threads.add(_address(thread.address))
         if thread.name == "VM Periodic Task Thread":
             self.last_vm_thread_seen = True
         self._reset_thread()
@@ -361,6 +389,9 @@ class _Reader:
         if thread.stack:
             thread.internal = False
         held = self.held
+        if not held and self.relock is None and not self.waits_unnamed and thread.waiting_on is None:
+            thread.holds = tuple(self.owned)
+            return
         in_wait = any(frame.function.startswith("java.lang.Object.wait") for frame in thread.stack[:2])
         if in_wait and self.waits_unnamed and held:
             # Compiled Object.wait prints no object: it is the monitor that the frames below took last.
@@ -401,44 +432,41 @@ class _Reader:
             return False
         verb, bracket, rest = text.partition(b"<")
         if not bracket:
-            if text == b"- None":
-                self._read(number)
-                return True
             if text.startswith(_CLASS_INIT):
                 name = _text(text[len(_CLASS_INIT) :])
                 thread.blocked_on = Lock(f"class-init:{name}", name)
-                self._read(number)
-                return True
-            return False
-        self._read(number)
+            elif text != b"- None":
+                return False
+            self._read(number)
+            return True
+        if self.noise_lines:
+            self._read(number)
+        self.last_line = number
         address, _, tail = rest.partition(b">")
-        depth = len(self.stack) - 1
-        if verb == b"- eliminated ":
+        if verb == b"- ":
+            self.owned.append(Held(self._lock(address, tail), None))
+        elif verb == b"- locked ":
+            self.held.append(Held(self._lock(address, tail), len(self.stack) - 1))
+        elif verb == b"- eliminated ":
             # JDK 17 and older end this line without a line break: the next frame is glued to it.
             glued = tail.find(b"\tat ")
-            frame = self.frames[tail[glued:]] if glued >= 0 else None
-            if frame is not None:
+            frame = self.known[tail[glued:]] if glued >= 0 else None
+            if isinstance(frame, Frame):
                 self.stack.append(frame)
-            return True
-        if text.endswith(_NO_REFERENCE):
+        elif text.endswith(_NO_REFERENCE):
             self.waits_unnamed = True
-            return True
-        lock = self._lock(address, tail)
-        if verb == b"- locked ":
-            self.held.append(Held(lock, depth))
         elif verb == b"- waiting to lock ":
-            thread.blocked_on = lock
+            thread.blocked_on = self._lock(address, tail)
         elif verb == b"- waiting on ":
-            thread.waiting_on = lock
+            thread.waiting_on = self._lock(address, tail)
         elif verb == b"- waiting to re-lock in wait() ":
-            self.relock = lock
+            self.relock = self._lock(address, tail)
         elif verb.startswith(b"- parking to wait for"):
+            lock = self._lock(address, tail)
             if lock.class_name.startswith(_OWNABLE):
                 thread.blocked_on = lock
             else:
                 thread.waiting_on = lock
-        elif verb == b"- ":
-            self.owned.append(Held(lock, None))
         else:
             self._noise(number, text)
         return True
@@ -447,30 +475,22 @@ class _Reader:
         """``<ADDRESS> (a CLASS)``; one object per address and dump."""
         lock = self.locks.get(address)
         if lock is None:
-            name = tail.strip()
-            name = name[name.find(b"(") + 1 : name.rfind(b")")].removeprefix(b"a ")
-            class_name = self.classes.get(name)
+            class_name = self.classes.get(tail)
             if class_name is None:
-                self.classes[name] = class_name = _text(name)
-            self.locks[address] = lock = Lock(_text(address), class_name)
+                name = tail[tail.find(b"(") + 1 : tail.rfind(b")")].removeprefix(b"a ")
+                self.classes[tail] = class_name = _text(name)
+            self.locks[address] = lock = Lock(address.decode("ascii", "replace"), class_name)
         return lock
 
     def _known(self, number: int, text: bytes) -> bool:
         """Every other line of the grammar."""
         dump = self.dump
         assert dump is not None
-        if text.startswith(_STATE_LINE):
-            if self.thread is not None:
-                printed = _text(text[len(_STATE_LINE) :])
-                self.thread.printed_state = printed
-                self.thread.state = printed.partition(" ")[0]
-                self.thread.internal = False
-            return True
         if text == _SYNCHRONIZERS:
             dump.ownable_synchronizers = True
             return True
         if text.startswith(b"0x") and (text[-1:] in b",}" or b"," in text or len(text) <= 18):
-            self.listed.update(_address(a) for a in _text(text).strip(" }").split(",") if a.strip())
+            self.listed.append(text)
             return True
         if text == b"}" or text.startswith(_SMR) or text.startswith(_COMPILER):
             return True
@@ -562,8 +582,8 @@ class _Reader:
             self._end_thread()
         return None
 
-    def finish(self, cut: NumberedLine | None = None) -> Dump | None:
-        """Close the dump, with what the input shows to be missing from it."""
+    def finish(self, end: int = 0, cut: NumberedLine | None = None) -> Dump | None:
+        """Close the dump, with what the input shows to be missing from it. ``end``: the last line, at its end."""
         dump = self.dump
         if dump is None:
             return None
@@ -572,12 +592,12 @@ class _Reader:
             cut = (n, raw) if not raw.endswith(b"\n") else cut
         self._end_thread()
         self._end_cycle()
-        dump.end_line = self.last_line
-        missing = len(self.listed - self.java_threads)
+        dump.end_line = end if end and not self.noise_lines else self.last_line
+        listed = sum(text.count(b"0x") for text in self.listed)
+        entries = sum(not thread.internal for thread in dump.threads)
+        missing = self._missing(dump) if listed > entries else 0
         if missing:
-            dump.truncated.append(
-                f"the dump lists {len(self.listed)} Java threads, {missing} of them are not in this input"
-            )
+            dump.truncated.append(f"the dump lists {listed} Java threads, {missing} of them are not in this input")
         if not self.jni_seen and not self.last_vm_thread_seen and not missing and dump.threads:
             dump.truncated.append("the end of the dump is missing (no line 'JNI global ref...')")
         if cut is not None:
@@ -585,6 +605,12 @@ class _Reader:
             dump.problems.append(Problem(cut[0], "the input ends in the middle of a line", _text(cut[1])[:200]))
         self.dump = None
         return dump
+
+    def _missing(self, dump: Dump) -> int:
+        """How many threads of the VM's own list (the SMR section) have no entry in the dump."""
+        here = {_address(thread.address) for thread in dump.threads if thread.address}
+        listed = b" ".join(self.listed).decode("ascii", "replace").replace(",", " ").replace("}", " ").split()
+        return sum(_address(address) not in here for address in listed)
 
 
 def _is_heap_line(text: bytes) -> bool:

@@ -26,9 +26,9 @@ class Frame:
     """True for a JVM native method and for a C frame of ``py-spy --native``."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class Lock:
-    """A monitor, an ownable synchronizer or another object that threads park on.
+    """A monitor, an ownable synchronizer or another object that threads park on. Told apart by ``id``.
 
     ``id`` is what the runtime prints (an address or ``class@hash``), ``None`` where it prints none.
     """
@@ -40,7 +40,7 @@ class Lock:
         return f"{self.class_name} {self.id}" if self.id else self.class_name
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class Held:
     """A lock that a thread owns, and the depth of the frame that took it.
 

@@ -7,7 +7,6 @@ line is read once and then found in a dict by its bytes; everything else takes t
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -21,6 +20,8 @@ QUIET_LINES = 200
 MAX_PROBLEMS = 100
 """A dump names this many odd lines; the others are only counted."""
 MAX_TEXT = 200
+MAX_FRAME_LINE = 10_000
+"""A longer line is no frame: paths end at 4,096 bytes, and faulthandler cuts names at 500 characters."""
 
 _ANSI = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]")
 _NO_FRAMES: dict[bytes, Frame] = {}
@@ -40,7 +41,7 @@ def text(raw: bytes) -> str:
 
 def number_of(digits: bytes) -> int | None:
     """A line number or an id; None for what no runtime prints (``int`` refuses very long numbers with an error)."""
-    return int(digits) if digits.isdigit() and len(digits) <= 20 else None  # noqa: PLR2004
+    return int(digits) if digits.isdigit() and len(digits) <= 20 else None
 
 
 class FrameTable:
@@ -55,6 +56,8 @@ class FrameTable:
 
     def frame(self, line: bytes) -> Frame | None:
         """The frame a line prints, or None. One frame object, whatever the line end and the colours."""
+        if len(line) > MAX_FRAME_LINE:
+            return None
         plain = clean(line)
         frame = self.by_line.get(plain)
         if frame is None:
@@ -76,7 +79,7 @@ class FrameTable:
             self._stacks.clear()
 
 
-class DumpReader(ABC):
+class DumpReader:
     """Collects the threads and frames of one stretch into dumps.
 
     A subclass tells in ``read`` what a line is. Lines that are no grammar open a *gap*. A gap that grammar follows was
@@ -102,9 +105,9 @@ class DumpReader(ABC):
         self._pending = 0
         self._pending_problems: list[Problem] = []
 
-    @abstractmethod
     def read(self, number: int, line: bytes) -> bool:
         """Read a line that is no known frame; False if it is none of the grammar's."""
+        raise NotImplementedError
 
     def end_thread(self, thread: Thread) -> None:
         """Called when all frames of a thread are there."""
@@ -214,13 +217,13 @@ class DumpReader(ABC):
 
     def _skip(self, number: int, line: bytes) -> bool:
         """Put a line into the gap. True where the stretch ends: at another's line, or after many lines of nobody."""
-        from threaddump_parsers import claimant  # noqa: PLC0415  the package finds this module, so not at its top
+        from threaddump_parsers import claimant  # the package finds this module, so not at its top
 
         if not self.gap:
             self.known = _NO_FRAMES.get
             if self.dump is not None:
                 self.dump.end_line = number - 1
-        blank = not line.strip()
+        blank = not line.strip(b" \t\r\n-")  # or the rule that py-spy prints before a subprocess
         other = None if blank else claimant(line)
         if other is not None and other.FORMAT != self.FORMAT:
             # The two lines before it and the line itself.
@@ -237,8 +240,10 @@ class DumpReader(ABC):
             return
         if self.gap:
             start = clean(line)
-            if not any(start.startswith(begin) or begin.startswith(start) for begin in self.BEGINNINGS) or not start:
-                return
+            ours = any(start.startswith(begin) or begin.startswith(start) for begin in self.BEGINNINGS)
+            if not start or not ours or self._pending > 1:
+                return  # the log of the application, which came after the dump
+            self._pending_problems.clear()
             self.grammar()
             self._add_problem(dump, _problem(number, "the dump ends in the middle of this line", line))
         elif not (dump.problems and dump.problems[-1].line == number):

@@ -408,8 +408,9 @@ def hostile(text: str = HOSTILE, *, id: str = "d1") -> DumpReport:
     cycle = Deadlock([text, text], [1, 2], [text, text], "mixed", False, "inferred", 1)
     found = [
         finding(
-            severity, text, detail=text, thread_names=[text], evidence=[Evidence(text, 3, text), Evidence(None, 4, text)],
-            advice=[text, text], recovery=[text, text], references=[text, "https://example.org/" + text], group="g1",
+            severity, text, detail=text, thread_names=[text],
+            evidence=[Evidence(text, 3, text), Evidence(None, 4, text)],
+            advice=[text, text], recovery=[text, text], references=[text, "https://example.org/ " + text], group="g1",
         )
         for severity in ("critical", "high", "medium", "low", "info")
     ]  # fmt: skip

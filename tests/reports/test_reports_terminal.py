@@ -10,12 +10,13 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-import reports_factory as factory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
-from threaddump.report import Report, WaitNode
+
+from reports import reports_factory as factory
+from threaddump.report import Chain, ContendedLock, Report, WaitNode
 from threaddump.reports import terminal, text, words
 from threaddump_parsers.model import Problem
 
@@ -131,7 +132,8 @@ def test_colour_does_not_read_names_as_markup(monkeypatch: pytest.MonkeyPatch) -
 
 def test_plain_output_does_not_import_rich() -> None:
     script = (
-        "import io, sys, reports_factory as factory\n"
+        "import io, sys\n"
+        "from reports import reports_factory as factory\n"
         "from threaddump.reports import json, markdown, terminal\n"
         "terminal.write(factory.story(), io.StringIO(), width=80, color=False, top=10)\n"
         "markdown.write(factory.story(), io.StringIO(), top=10)\n"
@@ -140,7 +142,11 @@ def test_plain_output_does_not_import_rich() -> None:
     )
     path = os.pathsep.join(entry for entry in sys.path if entry)
     done = subprocess.run(
-        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.strip() == "[]"
 
@@ -224,6 +230,38 @@ def test_many_dumps_are_listed_and_the_worst_shown() -> None:
     calm = rendered(Report([factory.healthy(id=f"d{number}") for number in range(5)]))
     assert "BLOCKING FRAMES" not in calm
     assert "5 dumps: 5 without a finding" in calm
+
+
+def test_a_list_of_dumps_does_not_repeat_their_folder() -> None:
+    dumps = [factory.orders(id=f"d{number}", source=f"/var/dumps/oms/{number}.txt") for number in range(5)]
+    assert words.listed_sources(dumps)[:2] == ["d0 0.txt", "d1 1.txt"]
+    assert words.listed_sources([factory.orders(source="/var/a.txt")] * 2) == ["d1 /var/a.txt"] * 2
+
+
+def test_single_waiters_share_a_row_and_leave_the_locks_to_the_chain() -> None:
+    groups = [
+        factory.group(f"g{number}", "lock-wait", "a.Step.next", [f"chain-{number}"], lock=f"0x{number}")
+        for number in range(4)
+    ]
+    locks = [ContendedLock(f"0x{number}", "a.Account", "monitor", None, [f"chain-{number}"]) for number in range(4)]
+    root = factory.group("g9", "external-call", "a.Remote.call", ["chain-9"])
+    chain = Chain(factory.root(root), 4, 4, "reported", None, [])
+    chain.tree = [factory.node(group, lock=group.lock, lock_class="a.Account") for group in groups]
+    output = rendered(Report([factory.dump([root, *groups], locks=locks, chains=[chain])]))
+    assert "each for another lock: 4 locks" in output
+    assert "LOCKS" not in output
+    assert "Account 0x3" in output
+    assert "LOCKS" in rendered(Report([factory.dump([root, *groups], locks=locks, chains=[chain])]), top=0)
+
+
+def test_advice_is_not_repeated_and_the_rest_is_counted() -> None:
+    found = [
+        factory.finding("critical", "First", advice=["a", "b", "c", "d"], recovery=["x"]),
+        factory.finding("high", "Second", advice=["a", "e", "f"], recovery=["x", "y"]),
+    ]
+    output = rendered(Report([factory.dump(factory.quiet(), findings=found)]))
+    assert [line.split()[-1] for line in output.splitlines() if "do  " in line] == ["a", "e"]
+    assert "... 2 more steps to take: --format markdown" in output
 
 
 def test_short_names_stay_distinct() -> None:

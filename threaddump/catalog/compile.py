@@ -48,7 +48,7 @@ def check_entry(entry: dict[str, Any], where: str) -> None:
         raise bad("it has no id")
     unknown = set(entry) - set(_LIST_OF_STR) - set(_STR) - set(_OTHER) - {"examples", "counter_examples"}
     if unknown:
-        raise bad(f"unknown field {sorted(unknown)[0]!r}")
+        raise bad(f"unknown field {min(unknown)!r}")
     role = entry.get("role")
     if role not in ROLES:
         raise bad(f"role {role!r} is none of {', '.join(sorted(ROLES))}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from threaddump.findings import calls, input, locks, pools, saturation
+from threaddump.findings import calls, completeness, locks, pools, saturation
 from threaddump.findings.facts import Facts
 from threaddump.report import SEVERITIES, Finding
 
@@ -22,7 +22,7 @@ RULES: tuple[Rule, ...] = (
     locks.lock_owner_unknown,
     saturation.request_threads_saturated,
     calls.read_without_timeout,
-    input.truncated_input,
+    completeness.truncated_input,
 )
 
 

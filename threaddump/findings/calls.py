@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 from threaddump.findings.facts import Facts, infinite_by_default, knobs, of_crew, short
 from threaddump.report import Finding, Group, Severity
-from threaddump.waits import behind
 
 PHASES = {
     "connect": "connecting",
@@ -42,10 +41,10 @@ def _threads(facts: Facts, groups: Sequence[Group]) -> list[int]:
 
 def _severity(facts: Facts, groups: Sequence[Group]) -> Severity | None:
     threads = _threads(facts, groups)
-    waiting = list(behind(threads, facts.waits.owner_of, facts.waits.pools))
+    waiting = list(facts.waits.graph.behind(threads))
     count = len(threads)
-    share, crew = facts.share(threads + waiting)
-    if count >= 10 and share >= 0.5 and crew is not None:
+    share, _ = facts.share(threads + waiting)
+    if count >= 10 and facts.takes_most(threads + waiting):
         return "critical"
     if (count >= 10 and share >= 0.2) or count >= 100:
         return "high"
@@ -56,7 +55,7 @@ def _severity(facts: Facts, groups: Sequence[Group]) -> Severity | None:
 
 def _hot_call(facts: Facts, groups: Sequence[Group]) -> Finding:
     threads = _threads(facts, groups)
-    waiting = list(behind(threads, facts.waits.owner_of, facts.waits.pools))
+    waiting = list(facts.waits.graph.behind(threads))
     _, crew = facts.share(threads)
     main = max(groups, key=lambda group: group.count)
     profile = facts.profile(main.integration)
@@ -80,7 +79,7 @@ def _hot_call(facts: Facts, groups: Sequence[Group]) -> Finding:
     return facts.finding(
         "hot-external-call",
         _severity(facts, groups) or "medium",
-        f"{of_crew(len(threads), crew)} are in one external call: {short(main.caller)}",
+        f"{of_crew(threads, crew)} are in one external call: {short(main.caller)}",
         detail,
         threads,
         advice,
@@ -129,7 +128,7 @@ def read_without_timeout(facts: Facts) -> Iterable[Finding]:
         yield facts.finding(
             "read-without-timeout",
             "medium" if group.count >= 5 else "low",
-            f"{of_crew(group.count, None)} in {short(group.caller)} "
+            f"{of_crew(facts.members[group.id], None)} in {short(group.caller)} "
             f"{'wait' if group.count != 1 else 'waits'} without a {timeout_name(group)}",
             f"{name}, {PHASES.get(group.phase or 'read', group.phase or '')}: {group.timed_reason}. "
             "If the peer falls silent, the wait never ends.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from threaddump.waits import Waits
 from threaddump_parsers.model import Dump
 
 EVIDENCE_THREADS = 3
-_NUMBER_AT_END = re.compile(r"[\d]+\D{0,2}$")
 
 
 @dataclass(slots=True, frozen=True)
@@ -48,36 +46,38 @@ class Facts:
         return found
 
     @cached_property
+    def crew_names(self) -> list[str]:
+        return [crew_name(thread.name) for thread in self.dump.threads]
+
+    @cached_property
     def request_threads(self) -> frozenset[int]:
         """Threads that serve requests: their stack shows a request, or their name a server's request pool."""
         names = self.classifier.catalog.thread_names
         by_name: dict[str, bool] = {}
         found = set()
         for index, (thread, verdict) in enumerate(zip(self.dump.threads, self.verdicts, strict=True)):
-            prefix = crew_name(thread.name)
-            if prefix not in by_name:
-                by_name[prefix] = any(known.role == "request" for known in names.find(thread.name))
-            if verdict.request or by_name[prefix]:
+            prefix = self.crew_names[index]
+            known = by_name.get(prefix) if prefix else None
+            if known is None:
+                known = by_name[prefix] = any(n.role == "request" for n in names.find(thread.name))
+            if verdict.request or known:
                 found.add(index)
         # The idle threads of a pool whose other members serve requests are request threads at rest.
-        serving = {crew_name(self.dump.threads[index].name) for index in found} - {""}
+        serving = {self.crew_names[index] for index in found} - {""}
         return frozenset(
-            found
-            | {
-                index
-                for index, thread in enumerate(self.dump.threads)
-                if self.verdicts[index].kind == "idle" and crew_name(thread.name) in serving
-            }
+            index
+            for index, verdict in enumerate(self.verdicts)
+            if index in found or (verdict.kind == "idle" and self.crew_names[index] in serving)
         )
 
     @cached_property
     def crews(self) -> list[Crew]:
         """The request threads as one crew, then the pools told by names, largest first."""
         by_name: dict[str, list[int]] = defaultdict(list)
-        for index, thread in enumerate(self.dump.threads):
-            if index not in self.request_threads and self.verdicts[index].kind != "runtime":
-                by_name[crew_name(thread.name)].append(index)
-        crews = [Crew(name, tuple(found), False) for name, found in by_name.items() if name and len(found) > 1]
+        for index, name in enumerate(self.crew_names):
+            if name and index not in self.request_threads and self.verdicts[index].kind != "runtime":
+                by_name[name].append(index)
+        crews = [Crew(name, tuple(found), False) for name, found in by_name.items() if len(found) > 1]
         crews.sort(key=lambda crew: -len(crew.members))
         if self.request_threads:
             crews.insert(0, Crew("request threads", tuple(sorted(self.request_threads)), True))
@@ -97,7 +97,7 @@ class Facts:
                 counts[crew.label].append(index)
         if not counts:
             return None
-        label, found = max(counts.items(), key=lambda item: len(item[1]))
+        found = max(counts.values(), key=len)
         return self.crew_of[found[0]] if 2 * len(found) >= len(indexes) else None
 
     def share(self, threads: Sequence[int]) -> tuple[float, Crew | None]:
@@ -107,6 +107,13 @@ class Facts:
             return len(set(threads) & set(crew.members)) / len(crew.members), crew
         able = sum(verdict.kind != "runtime" for verdict in self.verdicts)
         return len(threads) / max(able, 1), None
+
+    def takes_most(self, threads: Sequence[int]) -> bool:
+        """Whether these are half of the request threads, or half of all threads that could work."""
+        crew = self.crew(threads)
+        if crew is not None and crew.request:
+            return 2 * len(set(threads) & set(crew.members)) >= len(crew.members)
+        return 2 * len(threads) >= sum(verdict.kind != "runtime" for verdict in self.verdicts)
 
     def profile(self, used: Integration | None) -> dict[str, Any]:
         """The library profile behind an integration; an empty one for what has none."""
@@ -153,8 +160,9 @@ class Facts:
 
 def crew_name(thread_name: str) -> str:
     """A thread's name without its number: ``http-nio-8080-exec-``; empty where it has none."""
-    match = _NUMBER_AT_END.search(thread_name)
-    return thread_name[: match.start()] if match else ""
+    name = thread_name.rstrip("'\")]")
+    prefix = name.rstrip("0123456789")
+    return prefix if prefix != name else ""
 
 
 def knobs(profile: dict[str, Any], phases: Sequence[str]) -> list[str]:
@@ -182,10 +190,20 @@ def short(function: str | None) -> str:
     return ".".join(function.split(".")[-2:])
 
 
-def of_crew(count: int, crew: Crew | None) -> str:
-    """``450 of 500 request threads``, ``24 of 25 sched-worker- threads``, ``12 threads``."""
-    if crew is None:
-        return f"{count} thread{'s' if count != 1 else ''}"
-    if crew.request:
-        return f"{count} of {len(crew.members)} request threads"
-    return f"{count} of {len(crew.members)} {crew.label}* threads"
+def short_class(name: str | None) -> str:
+    """``LegacyCalendar`` of ``com.shop.LegacyCalendar``, ``ReentrantLock`` of its inner ``NonfairSync``."""
+    if not name:
+        return "a lock"
+    prefix, _, of_class = name.rpartition(" for ")
+    last = of_class.rpartition(".")[2]
+    if last.endswith(("$NonfairSync", "$FairSync", "$Sync")):
+        last = last.rpartition("$")[0]
+    return f"the class {last}" if prefix else last
+
+
+def of_crew(threads: Sequence[int], crew: Crew | None) -> str:
+    """``450 of 500 request threads``, ``24 of 25 sched-worker-* threads``, ``12 threads``."""
+    if crew is None or not set(threads) <= set(crew.members):
+        return f"{len(threads)} thread{'s' if len(threads) != 1 else ''}"
+    label = crew.label if crew.request else f"{crew.label}* threads"
+    return f"{len(threads)} of {len(crew.members)} {label}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from threaddump.findings.calls import PHASES, timeout_words
-from threaddump.findings.facts import Facts, of_crew, short
+from threaddump.findings.facts import Facts, of_crew, short, short_class
 from threaddump.report import Chain, Deadlock, Evidence, Finding, Severity, WaitNode
 
 
@@ -17,11 +17,11 @@ def deadlock(facts: Facts) -> Iterable[Finding]:
 
 def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
     found = "the runtime reports it too" if cycle.reported_by_runtime else "the runtime does not report it"
-    steps = ", ".join(
-        f'"{name}" wants {lock}' for name, lock in zip(cycle.threads, cycle.locks, strict=False)
-    )
+    steps = ", ".join(f'"{name}" wants {lock}' for name, lock in zip(cycle.threads, cycle.locks, strict=False))
     behind = f", {cycle.behind} more wait behind them" if cycle.behind else ""
-    texts = {thread.line: verdict.blocking_frame for thread, verdict in zip(facts.dump.threads, facts.verdicts, strict=True)}
+    texts = {
+        thread.line: verdict.blocking_frame for thread, verdict in zip(facts.dump.threads, facts.verdicts, strict=True)
+    }
     return Finding(
         id="deadlock",
         severity="critical",
@@ -52,21 +52,21 @@ def _locks(tree: Iterable[WaitNode]) -> list[WaitNode]:
     return [node for node in tree if node.lock is not None]
 
 
-def _severity(count: int, share: float) -> Severity:
-    if count >= 10:
-        return "critical" if share >= 0.5 else "high"
-    return "medium"
+def _severity(facts: Facts, waiters: Sequence[int]) -> Severity:
+    if len(waiters) < 10:
+        return "medium"
+    return "critical" if facts.takes_most(waiters) else "high"
 
 
 def _behind_owner(facts: Facts, chain: Chain) -> Finding:
     owner = chain.root.threads[0]
-    index = next(i for i, thread in enumerate(facts.dump.threads) if thread.line == chain.root.lines[0])
-    group = facts.groups[facts.group_of[index]]
-    waiters = [i for i, thread in enumerate(facts.dump.threads) if thread.line in _lines(facts, chain)]
-    share, crew = facts.share(waiters)
+    roots = {i for i, thread in enumerate(facts.dump.threads) if thread.line in chain.root.lines}
+    group = facts.groups[facts.group_of[min(roots)]]
+    waiters = sorted(facts.waits.graph.behind(roots))
+    crew = facts.crew(waiters)
     node = max(_locks(chain.tree), key=lambda node: node.count)
-    lock = short(node.lock_class or "a lock") if "." in (node.lock_class or "") else node.lock_class or "a lock"
-    doing = _doing(facts, chain)
+    lock = short_class(node.lock_class)
+    doing = _doing(chain)
     further = f" ({node.count} directly)" if node.count != chain.waiting else ""
     advice = []
     if chain.root.kind == "external-call":
@@ -80,8 +80,8 @@ def _behind_owner(facts: Facts, chain: Chain) -> Finding:
     advice.append(f'what "{owner}" waits for is the cause: the threads behind it are fine')
     finding = facts.finding(
         "threads-behind-one-owner",
-        _severity(chain.waiting, share),
-        f'{of_crew(chain.waiting, crew)} wait behind one owner: "{owner}" holds {lock}{further}',
+        _severity(facts, waiters),
+        f'{of_crew(waiters, crew)} wait behind one owner: "{owner}" holds {lock}{further}',
         f'Meanwhile "{owner}" is {doing}.',
         waiters,
         advice,
@@ -92,14 +92,7 @@ def _behind_owner(facts: Facts, chain: Chain) -> Finding:
     return finding
 
 
-def _lines(facts: Facts, chain: Chain) -> set[int]:
-    from threaddump.waits import behind
-
-    roots = {i for i, thread in enumerate(facts.dump.threads) if thread.line in chain.root.lines}
-    return {facts.dump.threads[i].line for i in behind(roots, facts.waits.owner_of, facts.waits.pools)}
-
-
-def _doing(facts: Facts, chain: Chain) -> str:
+def _doing(chain: Chain) -> str:
     root = chain.root
     where = f" in {short(root.caller)}" if root.caller else ""
     if root.kind == "external-call":
@@ -124,13 +117,13 @@ def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
         threads = [i for i, t in enumerate(facts.dump.threads) if t.blocked_on and t.blocked_on.id == lock.id]
         if not threads:
             threads = [i for i, t in enumerate(facts.dump.threads) if t.waiting_on and t.waiting_on.id == lock.id]
-        if any(index in facts.waits.owner_of for index in threads):
+        if any(index in facts.waits.graph.owner_of for index in threads):
             continue
-        _, crew = facts.share(threads)
+        crew = facts.crew(threads)
         yield facts.finding(
             "lock-owner-unknown",
             "medium" if len(threads) >= 10 else "low",
-            f"{of_crew(len(threads), crew)} wait for one {short(lock.class_name)}; its owner is unknown",
+            f"{of_crew(threads, crew)} wait for one {short_class(lock.class_name)}; its owner is unknown",
             f"{lock.id}: {lock.owner_unknown}.",
             threads,
             ["take the next dump with the owners: jcmd PID Thread.print -l"],

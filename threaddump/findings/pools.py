@@ -16,10 +16,10 @@ def pool_wait(facts: Facts) -> Iterable[Finding]:
         yield _exhausted(facts, pool)
 
 
-def _severity(count: int, share: float, timed: bool | None) -> Severity:
+def _severity(count: int, takes_most: bool, timed: bool | None) -> Severity:
     if timed is False:
         if count >= 10:
-            return "critical" if share >= 0.5 else "high"
+            return "critical" if takes_most else "high"
         return "medium" if count >= 2 else "low"
     if count >= 10:
         return "high"
@@ -34,7 +34,7 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
     used = integration(first, facts.dump.family)
     profile = facts.profile(used)
     name = short(used.name) if used and ":" not in used.name and " " not in used.name else used.name if used else "pool"
-    share, crew = facts.share(pool.waiters)
+    crew = facts.crew(pool.waiters)
     words = {False: "without a timeout", True: "with a timeout", None: "with an unknown timeout"}[timed]
     if timed is None and untimed:
         words = f"{untimed} of them without a timeout"
@@ -59,8 +59,8 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
         advice.append(f"the size of the pool: {sizes[0]}")
     return facts.finding(
         "pool-wait-untimed" if timed is False else "pool-exhausted",
-        _severity(len(pool.waiters), share, timed),
-        f"{of_crew(len(pool.waiters), crew)} wait{'s' * (len(pool.waiters) == 1)} for a slot of {name}, {words}",
+        _severity(len(pool.waiters), facts.takes_most(pool.waiters), timed),
+        f"{of_crew(pool.waiters, crew)} wait{'s' * (len(pool.waiters) == 1)} for a slot of {name}, {words}",
         detail,
         pool.waiters,
         advice,

@@ -14,7 +14,7 @@ from typing import TextIO
 from threaddump.report import DumpReport, Finding, Group, Report
 from threaddump.reports import words
 from threaddump.reports.text import Line, clean, plain, plural
-from threaddump.reports.words import Phrases
+from threaddump.reports.words import Phrases, Row
 from threaddump_parsers.model import Problem
 
 _FENCE_WIDTH = 100
@@ -24,7 +24,7 @@ _EVIDENCE = 3
 
 _PUNCTUATION = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _BLOCK_START = re.compile(r"^(?:([-+=#:])|(\d+)([.)]))")
-_URL = re.compile(r"^https?://[A-Za-z0-9._~:/?#!&'*+,;=%-]+$")
+_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#!&'*+,;=%-]+")
 
 
 def write(report: Report, out: TextIO, *, top: int) -> None:
@@ -113,9 +113,8 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str
 
 def _overview(selection: words.Selection) -> Iterator[str]:
     rows = []
-    for dump in selection.listed:
+    for dump, source in zip(selection.listed, words.listed_sources(selection.listed), strict=True):
         severity, summary = words.overview_words(dump)
-        source = words.source_words(dump, numbered=True)
         rows.append((code(source, cell=True), inline(dump.taken_at or "", 60), severity or "", inline(summary)))
     yield from _table(["Dump", "Taken at", "Severity", "Worst finding"], rows)
     if selection.unlisted:
@@ -197,7 +196,7 @@ def _items(finding: Finding) -> Iterator[str]:
 
 
 def _reference(reference: str) -> str:
-    return f"<{reference}>" if len(reference) < 500 and _URL.match(reference) else code(reference)
+    return f"<{reference}>" if len(reference) < 500 and _URL.fullmatch(reference) else code(reference)
 
 
 def _groups(dump: DumpReport, phrases: Phrases, top: int) -> Iterator[str]:
@@ -206,31 +205,29 @@ def _groups(dump: DumpReport, phrases: Phrases, top: int) -> Iterator[str]:
     if groups:
         yield "### Blocking frames"
         yield ""
-        kept, cut = words.cap(groups, top)
-        yield from _table(["Threads:", "Kind", "Where", "What"], (_group_row(group, phrases) for group in kept))
+        kept, cut = words.cap(words.rows_of(groups, phrases), top)
+        yield from _table(["Threads:", "Kind", "Where", "What"], map(_row, kept))
         if cut:
-            yield f"{plural(len(cut), 'more group')} with {plural(sum(group.count for group in cut), 'thread')}."
+            yield f"{plural(len(cut), 'more group')} with {plural(sum(row.count for row in cut), 'thread')}."
             yield ""
     if quiet and not words.is_calm(dump):
         yield f"Also: {quiet}."
         yield ""
 
 
-def _group_row(group: Group, phrases: Phrases) -> list[str]:
-    place = group.caller or group.blocking_frame
-    note = ", ".join(phrases.notes(group))
-    if note and group.timed_reason and group.timed is not True:
-        note += f" ({clean(group.timed_reason)})"
-    where = code(place, cell=True) if place else "(no frames)"
-    return [str(group.count), inline(words.kind_words(group.kind)), where, inline(note)]
+def _row(row: Row) -> list[str]:
+    note = f"{row.notes} ({row.reason})" if row.reason else row.notes
+    where = code(row.place, cell=True) if row.place else "(no frames)"
+    return [str(row.count), inline(words.kind_words(row.kind)), where, inline(note)]
 
 
 def _locks(dump: DumpReport, phrases: Phrases, top: int) -> Iterator[str]:
-    if not dump.locks:
+    locks, untold = words.main_locks(dump, top)
+    if not locks:
         return
     yield "### Locks"
     yield ""
-    kept, cut = words.cap(sorted(dump.locks, key=lambda lock: -len(lock.waiting)), top)
+    kept, cut = words.cap(locks, top)
     rows = [
         (str(len(lock.waiting)), code(phrases.lock_title(lock), cell=True), inline(plain(phrases.owner(lock))))
         for lock in kept
@@ -238,6 +235,9 @@ def _locks(dump: DumpReport, phrases: Phrases, top: int) -> Iterator[str]:
     yield from _table(["Waiting:", "Lock", "Owner"], rows)
     if cut:
         yield f"{plural(len(cut), 'more lock')}."
+        yield ""
+    if untold:
+        yield f"{words.main_locks_words(untold)}."
         yield ""
 
 

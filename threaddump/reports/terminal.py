@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from threaddump.report import SEVERITIES, ContendedLock, DumpReport, Finding, Group, Report, Severity
+from threaddump.report import SEVERITIES, ContendedLock, DumpReport, Finding, Report, Severity
 from threaddump.reports import words
-from threaddump.reports.text import Line, Segment, cells, clean, clip, hang, plain, plural, shorten
-from threaddump.reports.words import Phrases
+from threaddump.reports.text import KEEP, Line, Segment, cells, clean, clip, hang, plain, plural, shorten
+from threaddump.reports.words import Phrases, Row
 from threaddump_parsers.model import Problem
 
 _MIN_WIDTH = 40
@@ -27,8 +27,10 @@ _BADGE = 10
 _LABEL = 8
 _KIND = 15
 _COUNT = 8
-_ADVICE = {"critical": 4, "high": 3, "medium": 2}
-"""How many pieces of advice a finding shows; the others are counted."""
+_FIRST_STEPS = (3, 2)
+"""Pieces of advice and of recovery that the worst finding shows; the others are counted."""
+_STEPS: dict[Severity, tuple[int, int]] = {"critical": (2, 1), "high": (1, 1), "medium": (1, 0)}
+"""And those that each further finding shows."""
 _PROBLEMS = 3
 
 _STYLES = {
@@ -36,7 +38,7 @@ _STYLES = {
     "high": "bold red",
     "medium": "bold yellow",
     "low": "cyan",
-    "info": "blue",
+    "info": "cyan",
     "title": "bold",
     "heading": "bold underline",
     "strong": "bold",
@@ -124,10 +126,10 @@ def lines(report: Report, *, width: int, top: int) -> Iterator[Line]:
 def _overview(report: Report, selection: words.Selection, width: int) -> Iterator[Line]:
     yield from hang([], [(words.selection_words(report, selection), "title")], width, 0)
     rows = []
-    for dump in selection.listed:
+    for dump, source in zip(selection.listed, words.listed_sources(selection.listed), strict=True):
         severity, summary = words.overview_words(dump)
         time = clean(dump.taken_at or "", 40).partition("T")[2] or clean(dump.taken_at or "", 40)
-        rows.append((shorten(words.source_words(dump, numbered=True), width // 3), time, severity, summary))
+        rows.append((shorten(source, width // 3), time, severity, summary))
     source_width = max(cells(row[0]) for row in rows)
     time_width = min(max(cells(row[1]) for row in rows), 12)
     for source, time, severity, summary in rows:
@@ -203,39 +205,59 @@ def _findings(dump: DumpReport, width: int, top: int) -> Iterator[Line]:
             yield []
     kept, cut = words.cap(words.findings_of(dump), top)
     roomy = True
+    told: set[str] = set()
+    untold: set[str] = set()
     for number, finding in enumerate(kept):
         compact = finding.severity in words.COMPACT
         if number and not (compact and roomy):
             yield []
-        yield from _compact(finding, width) if compact else _finding(finding, width)
+        if compact:
+            yield from _compact(finding, width)
+        else:
+            limits = _STEPS.get(finding.severity, (1, 0)) if number else _FIRST_STEPS
+            advice, recovery = _steps(finding, limits, told, untold)
+            yield from _finding(finding, advice, recovery, width)
         roomy = compact
     if cut:
         counts = Counter(finding.severity for finding in cut)
         which = ", ".join(f"{counts[severity]} {severity}" for severity in SEVERITIES if counts[severity])
         yield [(" " * _BADGE, ""), (f"... {plural(len(cut), 'more finding')}: {which}", "dim")]
+    if untold:
+        yield []
+        yield [(" " * _BADGE, ""), (f"... {plural(len(untold), 'more step')} to take: --format markdown", "dim")]
+
+
+def _steps(
+    finding: Finding, limits: tuple[int, int], told: set[str], untold: set[str]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """What to do about a finding, without what an earlier one has said; the rest is noted as untold."""
+    shown: list[Sequence[str]] = []
+    for steps, limit in zip((finding.advice, finding.recovery), limits, strict=True):
+        fresh = [step for step in steps if step not in told]
+        shown.append(fresh[:limit])
+        told.update(fresh[:limit])
+        untold.update(fresh[limit:])
+        untold.difference_update(told)
+    return shown[0], shown[1]
 
 
 def _compact(finding: Finding, width: int) -> Iterator[Line]:
     body: list[Segment] = [(clean(finding.title), "")]
     if finding.evidence:
-        body.append((f" (line {finding.evidence[0].line})", "dim"))
+        body.append((f" (line{KEEP}{finding.evidence[0].line})", "dim"))
     yield from hang(_badge(finding.severity, _BADGE), body, width, _BADGE)
 
 
-def _finding(finding: Finding, width: int) -> Iterator[Line]:
+def _finding(finding: Finding, advice: Sequence[str], recovery: Sequence[str], width: int) -> Iterator[Line]:
     yield from hang(_badge(finding.severity, _BADGE), [(clean(finding.title), "title")], width, _BADGE)
     if finding.detail:
         yield from hang([], [(clean(finding.detail, 2000), "")], width, _BADGE)
     if finding.evidence:
-        yield from _labelled("e.g.", [words.evidence_words(finding.evidence, 2)], "dim", width)
-    limit = _ADVICE.get(finding.severity, 1)
-    advice = list(finding.advice[:limit])
-    if len(finding.advice) == limit + 1:
-        advice = list(finding.advice)
-    elif len(finding.advice) > limit:
-        advice.append(f"... {len(finding.advice) - limit} more with --format markdown")
+        places = [words.evidence_words(finding.evidence, limit) for limit in (2, 1)]
+        fits = cells(places[0]) <= width - _BADGE - _LABEL
+        yield from _labelled("e.g.", [places[0] if fits else places[1]], "dim", width)
     yield from _labelled("do", advice, "", width)
-    yield from _labelled("recover", finding.recovery[:limit], "", width)
+    yield from _labelled("recover", recovery, "", width)
 
 
 def _labelled(label: str, items: Sequence[str], style: str, width: int) -> Iterator[Line]:
@@ -260,14 +282,14 @@ def _groups(dump: DumpReport, phrases: Phrases, width: int, top: int) -> Iterato
     quiet = "" if words.is_calm(dump) else words.quiet_words(dump)  # the calm sentence has counted them
     if not groups and not quiet:
         return
-    kept, cut = words.cap(groups, top)
-    rows = [(group, phrases.place(group.caller, group.blocking_frame), phrases.notes(group)) for group in kept]
+    kept, cut = words.cap(words.rows_of(groups, phrases), top)
+    rows = [(row, phrases.place(row.place, None)) for row in kept]
     columns = _columns(rows, width)
     yield _heading("BLOCKING FRAMES", "threads", columns.count_end)
-    for group, place, notes in rows:
-        yield from _group(group, place, ", ".join(notes), columns, width)
+    for row, place in rows:
+        yield from _row(row, place, columns, width)
     if cut:
-        yield [(f"  ... {plural(len(cut), 'more group')}, {plural(sum(g.count for g in cut), 'thread')}", "dim")]
+        yield [(f"  ... {plural(len(cut), 'more group')}, {plural(sum(row.count for row in cut), 'thread')}", "dim")]
     if quiet:
         yield [("  ", ""), (quiet, "dim")]
 
@@ -285,39 +307,45 @@ class _Columns:
     largest: int
 
 
-def _columns(rows: Sequence[tuple[Group, str, list[str]]], width: int) -> _Columns:
+def _columns(rows: Sequence[tuple[Row, str]], width: int) -> _Columns:
     bar = min(18, (width - 56) // 2) if width >= 64 else 0
     count_end = width - (bar + 2 if bar else 0)
     room = count_end - 2 - _KIND - _COUNT
-    largest = max((group.count for group, _, _ in rows), default=1)
+    largest = max((row.count for row, _ in rows), default=1)
     if width < _WIDE:
         return _Columns(room, None, count_end, bar, largest)
-    place = min(max((cells(place) for _, place, _ in rows), default=0), room // 2)
+    place = min(max((cells(place) for _, place in rows), default=0), room // 2)
     start = 2 + _KIND + place + 2
-    ends = [start + cells(", ".join(notes)) for _, _, notes in rows]
+    ends = [start + cells(row.notes + more) for row, _ in rows for more in ("", _reason(row))]
     fitting = max((end for end in ends if end <= count_end - _COUNT), default=start)
     # No wider than needed: the eye should not have to travel from the words to the count.
     return _Columns(place, start, min(count_end, max(fitting + _COUNT, _WIDE - bar)), bar, largest)
 
 
-def _group(group: Group, place: str, note: str, columns: _Columns, width: int) -> Iterator[Line]:
+def _reason(row: Row) -> str:
+    """What would show whether there is a timeout; shown where there is room."""
+    return f" ({row.reason})" if row.reason else ""
+
+
+def _row(row: Row, place: str, columns: _Columns, width: int) -> Iterator[Line]:
     start = 2 + _KIND
     shown = shorten(place, columns.place)
-    line: Line = [("  ", ""), (_pad(words.kind_words(group.kind), _KIND), ""), (shown, "frame")]
+    line: Line = [("  ", ""), (_pad(words.kind_words(row.kind), _KIND), ""), (shown, "frame")]
     used = start + cells(shown)
     room = columns.count_end - _COUNT
-    reason = f" ({clean(group.timed_reason)})" if group.timed is None and group.timed_reason else ""
-    if note and columns.note is not None and columns.note + cells(note) <= room:
-        line += [(" " * (columns.note - used), ""), (note, "")]
-        used = columns.note + cells(note)
+    note, reason = row.notes, _reason(row)
+    beside = used + 2 if columns.note is None else columns.note
+    if note and beside + cells(note) <= room:
+        line += [(" " * (beside - used), ""), (note, "")]
+        used = beside + cells(note)
         if reason and used + cells(reason) <= room:
             line.append((reason, "dim"))
             used += cells(reason)
         note = ""
-    count = str(group.count)
+    count = str(row.count)
     line += [(" " * max(1, columns.count_end - used - len(count)), ""), (count, "count")]
     if columns.bar:
-        line += [("  ", ""), (_bar(group.count, columns.largest, columns.bar), "bar")]
+        line += [("  ", ""), (_bar(row.count, columns.largest, columns.bar), "bar")]
     yield line
     if note:
         below: Line = [(note, "")]
@@ -331,9 +359,10 @@ def _bar(count: int, largest: int, width: int) -> str:
 
 
 def _locks(dump: DumpReport, phrases: Phrases, width: int, top: int) -> Iterator[Line]:
-    if not dump.locks:
+    locks, untold = words.main_locks(dump, top)
+    if not locks:
         return
-    kept, cut = words.cap(sorted(dump.locks, key=lambda lock: -len(lock.waiting)), top)
+    kept, cut = words.cap(locks, top)
     longest = max(cells(phrases.lock_title(lock)) for lock in kept)
     count_end = min(width, max(longest + 2 + _COUNT, 80))
     yield _heading("LOCKS", "waiting", count_end)
@@ -342,6 +371,8 @@ def _locks(dump: DumpReport, phrases: Phrases, width: int, top: int) -> Iterator
     if cut:
         waiting = plural(sum(len(lock.waiting) for lock in cut), "thread")
         yield [(f"  ... {plural(len(cut), 'more lock')}, {waiting} waiting", "dim")]
+    if untold:
+        yield from hang([("  ", "")], [(words.main_locks_words(untold), "dim")], width, 2)
 
 
 def _lock(lock: ContendedLock, phrases: Phrases, width: int, count_end: int) -> Iterator[Line]:

@@ -17,6 +17,7 @@ Line = list[Segment]
 """One line of output: no segment holds a line break."""
 
 ELLIPSIS = "…"
+KEEP = "\N{NO-BREAK SPACE}"
 _LIMIT = 1000
 _NAMED_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _MAX_COMBINING = 2
@@ -150,7 +151,10 @@ def _break(atom: Line, width: int) -> Iterator[Line]:
 
 
 def wrap(segments: Iterable[Segment], width: int) -> list[Line]:
-    """Lay out segments on lines of at most ``width`` cells; runs of spaces become one. At least one line."""
+    """Lay out segments on lines of at most ``width`` cells; runs of spaces become one. At least one line.
+
+    ``KEEP`` is a space at which no line breaks.
+    """
     width = max(2, width)
     lines: list[Line] = []
     line: Line = []
@@ -172,7 +176,7 @@ def wrap(segments: Iterable[Segment], width: int) -> list[Line]:
         used += size
     if line or not lines:
         lines.append(line)
-    return lines
+    return [[(text.replace(KEEP, " "), style) for text, style in line] for line in lines]
 
 
 def hang(label: Line, segments: Iterable[Segment], width: int, indent: int) -> list[Line]:

@@ -68,6 +68,8 @@ _PHASES = {
 }
 _POOL_PHASES = {"acquire", "lease", "borrow", "get"}
 _TIMED_KINDS = {"external-call", "pool-wait", "sync-wait", "queue-put"}
+_PARTNER_KINDS = {"external-call", "pool-wait"}
+"""Kinds where the library is news; who implements a monitor, a file or a sleep is not."""
 _UNKNOWN_MATTERS = {"external-call", "pool-wait"}
 _DOING = {
     "external-call": "is in an external call",
@@ -91,6 +93,7 @@ _CYCLES = {
     "executor": "an executor that waits for its own tasks",
     "python": "Python locks",
 }
+_PACKAGE = re.compile(r"(?<![\w.$/])(?:[a-z_][a-z0-9_]{0,60}\.){2,20}(?=[A-Z][\w$]*)")
 _NAME_WIDTH = 48
 _MAX_DEPTH = 8
 """Levels of a wait tree on show; what is deeper is counted."""
@@ -121,7 +124,7 @@ def phase_words(kind: str, phase: str | None) -> str | None:
 def timeout_words(kind: str, phase: str | None, timed: bool | None) -> str | None:
     """Whether the wait ends by itself; None where that is no question."""
     if timed:
-        return "with a timeout"
+        return "with a timeout" if kind in _TIMED_KINDS or kind == "lock-wait" else None
     if timed is None:
         return "timeout unknown" if kind in _UNKNOWN_MATTERS else None
     if kind == "external-call" and phase in ("read", "connect"):
@@ -130,13 +133,20 @@ def timeout_words(kind: str, phase: str | None, timed: bool | None) -> str | Non
 
 
 def short_class(name: str) -> str:
-    """A class without its package."""
-    return clean(name.rpartition(".")[2] or name, 200)
+    """A class without its package; a product's name (``Apache HttpClient 4.x``) stays as it is."""
+    if " " in name:
+        return clean(name, 200)
+    return clean(re.split(r"[./]", name)[-1] or name, 200)
+
+
+def without_packages(text: str) -> str:
+    """Cleaned prose with the packages of JVM classes taken out: the stacks and the JSON have them."""
+    return _PACKAGE.sub("", text)
 
 
 def _segments_of(full: str, count: int) -> str:
     path, colon, function = full.rpartition(":")
-    if colon and re.search(r"[/\\]", path):
+    if colon and path:
         return ":".join(("/".join(re.split(r"[/\\]", path)[-count:]), function))
     return ".".join(full.split(".")[-count:])
 
@@ -225,6 +235,8 @@ class Phrases:
     def lock(self, lock_id: str | None, class_name: str | None = None) -> str:
         """A lock by class and id; ids stay whole so that they can be searched for."""
         class_name = class_name or self._lock_classes.get(lock_id or "")
+        if lock_id and not class_name:
+            class_name, _, lock_id = lock_id.rpartition(" ")
         parts = (short_class(class_name) if class_name else "", clean(lock_id or "", 200))
         return " ".join(part for part in parts if part) or "a lock"
 
@@ -236,21 +248,27 @@ class Phrases:
         """Who owns a lock and what the owner is doing, or why that is not known; to be read after "owner"."""
         owner = lock.owner
         if owner is None:
-            return [("unknown", "strong"), (f": {clean(lock.owner_unknown)}" if lock.owner_unknown else "", "")]
+            why = f": {without_packages(clean(lock.owner_unknown))}" if lock.owner_unknown else ""
+            return [("unknown", "strong"), (why, "")]
         segments: list[Segment] = [(thread_words(owner.thread, owner.line), "thread")]
         if owner.evidence != "reported":
             segments.append((f" ({owner.evidence})", "dim"))
-        segments.append((" " + (_DOING.get(owner.kind) or "is in"), "strong"))
-        if owner.caller or owner.blocking_frame:
-            segments += [(": ", ""), (self.place(owner.caller, owner.blocking_frame), "frame")]
-        if owner.integration:
+        place = self.place(owner.caller, owner.blocking_frame) if owner.caller or owner.blocking_frame else None
+        segments.append(
+            (" " + (_DOING.get(owner.kind) or ("is in" if place else "does not show what it does")), "strong")
+        )
+        if place:
+            segments += [(": " if owner.kind in _DOING else " ", ""), (place, "frame")]
+        if owner.integration and owner.kind in _PARTNER_KINDS:
             segments.append((f", {clean(owner.integration.name)}", ""))
         return segments
 
     def notes(self, group: Group) -> list[str]:
         """What else is to say about a group: library, phase, timeout, lock, the frame below the caller."""
         notes: list[str | None] = []
-        partner = group.pool if group.kind == "pool-wait" and group.pool else group.integration or group.pool
+        partner = (group.kind == "pool-wait" and group.pool) or group.integration or group.pool
+        if group.kind not in _PARTNER_KINDS:
+            partner = None
         phase = phase_words(group.kind, group.phase)
         if group.kind == "pool-wait" and partner and phase == "waiting for a free slot":
             notes.append(f"{phase} of {clean(partner.name)}")
@@ -258,8 +276,8 @@ class Phrases:
             notes += [clean(partner.name) if partner else None, phase]
         if group.kind == "lock-wait":
             notes.append(self.lock(group.lock) if group.lock else None)
-        elif not partner and group.caller and group.blocking_frame and group.caller != group.blocking_frame:
-            notes.append(f"in {self.frame(group.blocking_frame)}")
+        elif group.kind != "sleep" and not partner and group.blocking_frame not in (None, group.caller):
+            notes.append(f"in {self.frame(group.blocking_frame)}" if group.caller and group.blocking_frame else None)
         notes.append(timeout_words(group.kind, group.phase, group.timed))
         if group.kind == "running" and group.cpu_ms is not None and math.isfinite(group.cpu_ms):
             notes.append(f"cpu {group.cpu_ms / 1000:.1f} s")
@@ -270,8 +288,10 @@ class Phrases:
         root = chain.root
         line = root.lines[0] if root.lines else None
         head = self._crowd(root.threads, line, root.kind, root.caller, root.blocking_frame)
+        if any(set(root.threads) == set(deadlock.threads) for deadlock in self.dump.deadlocks):
+            head = [(plural(root.count, "thread"), "count"), (" in a deadlock, see above", "")]
         extra = (
-            clean(root.integration.name) if root.integration else None,
+            clean(root.integration.name) if root.integration and root.kind in _PARTNER_KINDS else None,
             phase_words(root.kind, root.phase),
             timeout_words(root.kind, root.phase, root.timed),
         )
@@ -334,7 +354,7 @@ class Phrases:
         elif node.lock or node.lock_class:
             segments.append((f", {self.lock(node.lock, node.lock_class)}", ""))
         if node.evidence != "reported":
-            reason = f": {clean(node.reason)}" if node.reason else ""
+            reason = f": {without_packages(clean(node.reason))}" if node.reason else ""
             segments.append((f" ({node.evidence}{reason})", "dim"))
         return segments
 
@@ -369,6 +389,62 @@ def _alone_in(node: WaitNode, group: Group) -> bool:
 # Order and selection.
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table of groups: one group, or single threads at one place that want different locks."""
+
+    kind: str
+    place: str | None
+    count: int
+    notes: str
+    reason: str
+    """What would show whether there is a timeout; empty where that is known."""
+
+
+def rows_of(groups: Sequence[Group], phrases: Phrases) -> list[Row]:
+    """The groups as rows of a table, in their order."""
+    alone: dict[str | None, list[Group]] = {}
+    for group in groups:
+        if group.kind == "lock-wait" and group.count == 1:
+            alone.setdefault(group.caller or group.blocking_frame, []).append(group)
+    rows = []
+    for group in groups:
+        place = group.caller or group.blocking_frame
+        count, notes = group.count, ", ".join(phrases.notes(group))
+        if group.kind == "lock-wait" and group.count == 1 and len(alone[place]) > 1:
+            if group is not alone[place][0]:
+                continue
+            count, notes = len(alone[place]), f"each for another lock: {len(alone[place])} locks"
+        reason = clean(group.timed_reason) if group.timed is None and notes and group.kind in _TIMED_KINDS else ""
+        rows.append(Row(group.kind, place, count, notes, reason))
+    return sorted(rows, key=lambda row: (_mildness(row.kind), -row.count))
+
+
+def main_locks(dump: DumpReport, top: int) -> tuple[list[ContendedLock], int]:
+    """Contended locks, most wanted first, and how many are left out because the chains or deadlocks tell it all.
+
+    That is so for a lock with a single thread waiting, and for a pool, whose slots have no owner to name.
+    """
+    waits = [node for chain in dump.chains for node in nodes_of(chain)]
+    alone = {node.lock for node in waits if node.count == 1}
+    alone.update(lock for deadlock in dump.deadlocks for lock in deadlock.locks)
+    anyhow = {node.lock for node in waits}
+
+    def told(lock: ContendedLock) -> bool:
+        if lock.type == "pool" and lock.owner is None:
+            return lock.id in anyhow
+        return len(lock.waiting) == 1 and not alone.isdisjoint((lock.id, f"{lock.class_name} {lock.id}"))
+
+    locks = sorted(dump.locks, key=lambda lock: -len(lock.waiting))
+    kept = [lock for lock in locks if top <= 0 or not told(lock)]
+    return kept, len(locks) - len(kept)
+
+
+def main_locks_words(untold: int) -> str:
+    """What ``main_locks`` has left out."""
+    return f"{plural(untold, 'more lock')}: see the chains and deadlocks"
+
+
 def cap(items: Sequence[T], top: int) -> tuple[Sequence[T], Sequence[T]]:
     """The first ``top`` items and the rest; never leaves out a single one, that line is better spent on it.
 
@@ -386,8 +462,11 @@ def is_waiting(group: Group) -> bool:
 
 def group_rank(group: Group) -> tuple[int, int]:
     """Sort key: groups that wait for something first, quiet ones last, large ones before small ones."""
-    mildness = 2 if group.kind in QUIET_KINDS else 1 if group.kind in _MILD_KINDS else 0
-    return mildness, -group.count
+    return _mildness(group.kind), -group.count
+
+
+def _mildness(kind: str) -> int:
+    return 2 if kind in QUIET_KINDS else 1 if kind in _MILD_KINDS else 0
 
 
 def loud_groups(dump: DumpReport) -> list[Group]:
@@ -442,12 +521,22 @@ def selection_words(report: Report, selection: Selection) -> str:
     return f"{plural(len(report.dumps), 'dump')}: {', '.join(parts)}{shown}"
 
 
+def listed_sources(dumps: Sequence[DumpReport]) -> list[str]:
+    """The dumps' sources for a list, without the folder that they share."""
+    sources = [source_words(dump, numbered=True, limit=400) for dump in dumps]
+    folders = {dump.source.rpartition("/")[0] for dump in dumps}
+    if len(folders) > 1 or len({dump.source for dump in dumps}) == 1:
+        return sources
+    folder = clean(folders.pop())
+    return [source.replace(f" {folder}/", " ", 1) if folder else source for source in sources]
+
+
 # Sentences about a dump.
 
 
-def source_words(dump: DumpReport, *, numbered: bool) -> str:
+def source_words(dump: DumpReport, *, numbered: bool, limit: int = 60) -> str:
     """Where the dump was found; with its id where there are several."""
-    source = shorten(clean(dump.source), 60)
+    source = shorten(clean(dump.source), limit)
     if dump.member:
         source += f":{shorten(clean(dump.member), 40)}"
     if dump.line > 1:
