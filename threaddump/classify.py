@@ -5,10 +5,11 @@ The order of decisions (frame 0 is the innermost):
 1. Every frame is turned into a *key* (``package.Class.method``, ``urllib3/connectionpool.py:_get_conn``,
    ``native:recv``) and looked up once.
 2. The *zone* is the part of the stack above the application: platform frames, frames that an entry matches, and
-   frames of the same libraries. Only what an entry matches in the zone can explain the wait; below it stands who called.
+   frames of the same libraries. Only what an entry matches in the zone can explain the wait; below it stand the
+   callers.
 3. A thread that is BLOCKED waits to enter its top frame: nothing below can be the cause.
-4. Otherwise the entry with the highest priority wins, then the innermost. A pool entry loses when the thread is inside a
-   call or file access above it: it creates or checks a connection, it does not wait for one.
+4. Otherwise the entry with the highest priority wins, then the innermost. A pool entry loses when the thread is
+   inside a call or file access above it: it creates or checks a connection, it does not wait for one.
 5. The *blocking frame* is the primitive that really blocks (a socket read) or the frame of the winning wait or pool.
 6. The *caller* is the innermost application frame.
 
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from threaddump import catalog
@@ -102,7 +103,7 @@ class Classifier:
                 self._verdicts[cache_key] = verdict = self._classify(*cache_key)
             if verdict.kind == "unknown":
                 verdict = self._by_name(thread, verdict)
-            if thread.locals and verdict.entry is not None and verdict.entry.locals:
+            if thread.locals and verdict.kind in {"external-call", "pool-wait"}:
                 verdict = self._timed_by_locals(thread, verdict)
             found.append(verdict)
         return found
@@ -138,7 +139,7 @@ class Classifier:
         if winner is None:
             kind = self._without_entry(stack, state)
             top = next((i for i, entries in enumerate(matched) if not _transparent(entries)), 0)
-            caller, app = self._callers(keys, matched, 0)
+            caller, app = self._callers(stack, keys, matched, 0)
             return Verdict(kind, None, None, self.shown(stack[top]), caller, app, None, "", request)
         index, entry = winner
         kind = entry.kind or "unknown"
@@ -152,7 +153,7 @@ class Classifier:
             if phase in {None, "request", "execute"}:
                 phase = primitive[1].phase or phase
         below = self._below_same_class(keys, index) if entry.library is None and entry.role == "pool" else zone
-        caller, app = self._callers(keys, matched, below if kind != "lock-wait" else min(below, index))
+        caller, app = self._callers(stack, keys, matched, below if kind != "lock-wait" else min(below, index))
         timed, reason = self._timed(stack, keys, state, version, entry, primitive[1] if primitive else None)
         return Verdict(kind, phase, entry, self.shown(stack[blocking]), caller, app, timed, reason, request)
 
@@ -168,7 +169,7 @@ class Classifier:
                     best = entry
         if top and best is not None and best.library is None:
             best = None
-        caller, app = self._callers(keys, matched, 0)
+        caller, app = self._callers(stack, keys, matched, 0)
         winner = best or self.catalog.by_id.get("jvm.sync.monitor")
         return Verdict(
             "lock-wait",
@@ -237,9 +238,10 @@ class Classifier:
         return index
 
     def _callers(
-        self, keys: list[str], matched: list[tuple[Entry, ...]], start: int
+        self, stack: Stack, keys: list[str], matched: list[tuple[Entry, ...]], start: int
     ) -> tuple[str | None, tuple[str, ...]]:
-        """The caller, and all application frames from ``start`` down."""
+        """The caller as reports name it, and the keys of all application frames from ``start`` down."""
+        caller = None
         app = []
         fallback = None
         for index in range(start, len(keys)):
@@ -248,17 +250,17 @@ class Classifier:
                 continue
             if any(entry.library for entry in matched[index]) or self.is_library(key):
                 if fallback is None and index >= start and not any(e.role == "transparent" for e in matched[index]):
-                    fallback = key
+                    fallback = self.shown(stack[index])
                 continue
+            if caller is None:
+                caller = self.shown(stack[index])
             app.append(key)
-        if app:
-            return app[0], tuple(app)
-        return fallback, ()
+        return caller or fallback, tuple(app)
 
     def is_platform(self, key: str) -> bool:
         """Of the JDK or of Python's standard library."""
         if self.family == "python":
-            return _is_stdlib(key)
+            return key.startswith("native:") or _is_stdlib(key)
         return key in self.catalog.platform
 
     def is_library(self, key: str) -> bool:
@@ -327,18 +329,30 @@ class Classifier:
 
     def _timed_by_locals(self, thread: Thread, verdict: Verdict) -> Verdict:
         """Read the timeout that was passed, where the dump has local variables."""
-        assert verdict.entry is not None and thread.locals is not None
-        for rule in verdict.entry.locals:
-            test = glob_test(rule["frame"])
-            for index, variables in thread.locals.items():
-                value = variables.get(rule["name"])
-                if value is None or index >= len(thread.stack) or not test(self.key(thread.stack[index])):
-                    continue
-                timed = _timeout_in(value)
-                if timed is not None:
-                    reason = f"{rule['name']}: {value} in {rule['frame']}"
-                    return replace(verdict, timed=timed, timed_reason=reason)
+        for entry, rule, value in self._variables(thread, "locals"):
+            timed = _timeout_in(value)
+            if timed is not None and entry.kind in {verdict.kind, None}:
+                return replace(verdict, timed=timed, timed_reason=f"{rule['name']}: {value} in {rule['frame']}")
         return verdict
+
+    def pool_object(self, thread: Thread) -> str | None:
+        """The pool that the thread leases from or calls through, as printed: ``<HTTPConnectionPool at 0x7f..>``."""
+        for _, _, value in self._variables(thread, "pool_object"):
+            if " at 0x" in value:
+                return value
+        return None
+
+    def _variables(self, thread: Thread, field: str) -> Iterator[tuple[Entry, dict[str, str], str]]:
+        """Local variables that entries name, innermost frame first: the entry, its rule and the printed value."""
+        for index in sorted(thread.locals or ()):
+            if index >= len(thread.stack):
+                continue
+            key = self.key(thread.stack[index])
+            for entry in self.catalog.frames.find(key):
+                for rule in getattr(entry, field):
+                    value = (thread.locals or {})[index].get(rule["name"])
+                    if value is not None and glob_test(rule["frame"])(key):
+                        yield entry, rule, value
 
 
 def _timeout_in(value: str) -> bool | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from threaddump.catalog import glob_test
 from threaddump.classify import Classifier, Verdict
+from threaddump.convoys import Convoy, find_convoys
 from threaddump.groups import QUIET, integration, lock_id, pool_name
 from threaddump.report import Basis, Chain, ContendedLock, Deadlock, Group, Owner, Root, WaitNode
 from threaddump_parsers.model import Dump, Lock, Thread
@@ -36,9 +36,11 @@ class PoolJoin:
 class WaitGraph:
     """Who waits behind whom, over locks and over the slots of pools."""
 
-    def __init__(self, owner_of: dict[int, int], pools: Sequence[PoolJoin]) -> None:
+    def __init__(self, owner_of: dict[int, int], pools: Sequence[PoolJoin], convoys: Sequence[Convoy]) -> None:
         self.owner_of = owner_of
         self.pools = pools
+        self.convoys = convoys
+        self.convoy_of = {index: convoy for convoy in convoys for index in convoy.waiters}
         self.waiters: dict[int, list[int]] = {}
         """Thread to the threads that want a lock it owns."""
         self.slots: dict[int, list[int]] = {}
@@ -92,10 +94,15 @@ def find_waits(
         lock = _wanted(thread, owners)
         if lock is not None and owners.get(lock.id, index) != index:
             owner_of[index] = owners[lock.id]
-    graph = WaitGraph(owner_of, _pools(dump, verdicts, classifier))
+    convoys = find_convoys(dump, verdicts) if dump.family == "python" else []
+    for convoy in convoys:
+        if convoy.owner is not None:
+            owner_of.update((index, convoy.owner) for index in convoy.waiters)
+    graph = WaitGraph(owner_of, _pools(dump, verdicts, classifier), convoys)
     cycles = _cycles(owner_of)
     deadlocks = _deadlocks(dump, cycles, graph)
     locks = _contended(dump, verdicts, owners, owner_of) + _pool_locks(dump, graph.pools, verdicts)
+    locks += [_convoy_lock(dump, verdicts, convoy) for convoy in convoys]
     chains = _Chains(dump, verdicts, groups, group_of, graph, cycles).build()
     return Waits(locks, chains, deadlocks, graph)
 
@@ -266,26 +273,13 @@ def _pools(dump: Dump, verdicts: Sequence[Verdict], classifier: Classifier) -> l
     for index, verdict in enumerate(verdicts):
         if verdict.kind == "pool-wait":
             name = pool_name(verdict) or "pool"
-            by_pool[name, _pool_address(dump.threads[index], verdict, classifier) or verdict.caller].append(index)
+            by_pool[name, classifier.pool_object(dump.threads[index]) or verdict.caller].append(index)
     joins: dict[tuple[str, tuple[int, ...]], PoolJoin] = {}
     for (name, _), waiters in sorted(by_pool.items(), key=lambda item: -len(item[1])):
         holders, reason = _holders(dump, verdicts, classifier, waiters)
         known = joins.setdefault((name, tuple(holders)), PoolJoin(name, [], holders, reason))
         known.waiters += waiters
     return list(joins.values())
-
-
-def _pool_address(thread: Thread, verdict: Verdict, classifier: Classifier) -> str | None:
-    """The printed pool object (``<HTTPConnectionPool at 0x7f..>``) where the dump has local variables."""
-    if not thread.locals or verdict.entry is None:
-        return None
-    for rule in verdict.entry.pool_object:
-        test = glob_test(rule["frame"])
-        for index, variables in thread.locals.items():
-            value = variables.get(rule["name"])
-            if value and " at 0x" in value and index < len(thread.stack) and test(classifier.key(thread.stack[index])):
-                return value
-    return None
 
 
 def _holders(
@@ -296,9 +290,9 @@ def _holders(
     working = [i for i, v in enumerate(verdicts) if v.kind in WORKING]
     calling = [i for i in working if verdicts[i].kind == "external-call"]
 
-    address = _pool_address(dump.threads[waiters[0]], waiter, classifier)
+    address = classifier.pool_object(dump.threads[waiters[0]])
     if address is not None:
-        same = [i for i in working if _pool_address(dump.threads[i], verdicts[i], classifier) == address]
+        same = [i for i in working if classifier.pool_object(dump.threads[i]) == address]
         if same:
             return same, f"the same pool object {address} in the local variables of both"
     if waiter.library is not None and waiter.caller is not None:
@@ -341,6 +335,20 @@ def _pool_locks(dump: Dump, pools: Sequence[PoolJoin], verdicts: Sequence[Verdic
             )
         )
     return result
+
+
+def _convoy_lock(dump: Dump, verdicts: Sequence[Verdict], convoy: Convoy) -> ContendedLock:
+    owner = None
+    if convoy.owner is not None:
+        owner = replace(_owner(dump, verdicts, convoy.owner), evidence="inferred")
+    return ContendedLock(
+        id=convoy.id,
+        class_name=convoy.lock,
+        type=convoy.type,
+        owner=owner,
+        waiting=[dump.threads[index].name for index in convoy.waiters],
+        owner_unknown=convoy.reason if owner is None else None,
+    )
 
 
 # Chains
@@ -412,7 +420,7 @@ class _Chains:
         for member in members:
             for waiter in self.graph.waiters.get(member, ()):
                 if waiter not in seen:
-                    by_lock[lock_id(self.threads[waiter]), self.group_of[waiter]].append(waiter)
+                    by_lock[self._lock(waiter)[0], self.group_of[waiter]].append(waiter)
         for waiting in by_lock.values():
             seen.update(waiting)
             nodes.append(self._node(waiting, None, seen, level))
@@ -427,9 +435,18 @@ class _Chains:
                 nodes.append(self._node(waiting, pool, seen, level))
         return sorted(nodes, key=lambda node: -node.count)
 
+    def _lock(self, index: int) -> tuple[str | None, str | None]:
+        """Id and class of the lock a thread waits for; the place in the source where only that is known."""
+        convoy = self.graph.convoy_of.get(index)
+        if convoy is not None:
+            return convoy.id, convoy.lock
+        lock = self.threads[index].blocked_on or self.threads[index].waiting_on
+        return (lock.id, lock.class_name) if lock is not None else (None, None)
+
     def _node(self, waiting: list[int], pool: PoolJoin | None, seen: set[int], level: int) -> WaitNode:
         first = self.verdicts[waiting[0]]
-        lock = self.threads[waiting[0]].blocked_on or self.threads[waiting[0]].waiting_on
+        convoy = self.graph.convoy_of.get(waiting[0])
+        lock, lock_class = self._lock(waiting[0])
         used = integration(first, self.family) if pool else None
         return WaitNode(
             group=self.groups[self.group_of[waiting[0]]].id,
@@ -437,10 +454,10 @@ class _Chains:
             caller=first.caller,
             count=len(waiting),
             threads=[self.threads[i].name for i in waiting],
-            lock=lock.id if lock and not pool else None,
-            lock_class=used.name if used else lock.class_name if lock else None,
-            evidence="inferred" if pool else "reported",
-            reason=pool.reason if pool else None,
+            lock=lock if not pool else None,
+            lock_class=used.name if used else lock_class,
+            evidence="inferred" if pool or convoy else "reported",
+            reason=pool.reason if pool else convoy.reason if convoy else None,
             children=self._children(waiting, seen, level + 1),
         )
 

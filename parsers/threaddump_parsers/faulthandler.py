@@ -72,9 +72,10 @@ def _is_start(lines: Lines) -> bool:
     if _is_marker(ahead[0]):
         return any(_is_header(clean(line)) for _, line in lines.peek(_HEADER_LINES))
     # Other tools use the same words above frames of their own form.
-    if len(ahead) > 1 and ahead[1].lstrip().startswith(b'File "'):
-        return _frame(ahead[1]) is not None
-    return ahead[0] != _STACK or (len(ahead) > 1 and ahead[1].lstrip().startswith((b"<", b"Garbage")))
+    body = ahead[1].lstrip() if len(ahead) > 1 else b""
+    if body.startswith(b"File "):
+        return _frame(body) is not None
+    return ahead[0] != _STACK or body.startswith((b"<", b"Garbage-collecting"))
 
 
 def _is_marker(plain: bytes) -> bool:

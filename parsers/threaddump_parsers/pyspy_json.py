@@ -49,7 +49,7 @@ def claims(line: bytes) -> bool:
     if not line.startswith(b"["):
         return False
     start = line[:_LOOK_AT_FIRST]
-    return start.rstrip() in {b"[", b"[{"} or _OPENING.match(start) is not None
+    return (len(line) <= len(start) and start.rstrip() in {b"[", b"[{"}) or _OPENING.match(start) is not None
 
 
 def parse(lines: Lines) -> Iterator[Dump]:
@@ -134,7 +134,7 @@ class _Reader:
         entry: dict[str, Any] | None = value if isinstance(value, dict) and "frames" in value else None
         pid = _number(entry.get("pid")) if entry is not None else None
         dump = self._dump
-        if dump is None or (entry is not None and pid != dump.pid and dump.threads):
+        if dump is None or (pid is not None and dump.pid is not None and pid != dump.pid):
             if dump is not None:
                 dump.end_line = max(dump.line, line - 1)
                 self._done.append(dump)
@@ -142,7 +142,7 @@ class _Reader:
         if entry is None:
             _add_problem(dump, line, reason, raw)
             return
-        dump.pid = pid
+        dump.pid = dump.pid if pid is None else pid
         info = entry.get("process_info")
         if isinstance(info, dict) and dump.command is None:
             dump.command = _string(info.get("command_line")) or None
@@ -214,7 +214,7 @@ def _string(value: object) -> str:
 
 
 def _number(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64 else None
 
 
 def _add_problem(dump: Dump, line: int, reason: str, raw: bytes) -> None:

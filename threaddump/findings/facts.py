@@ -59,7 +59,8 @@ class Facts:
             prefix = self.crew_names[index]
             known = by_name.get(prefix) if prefix else None
             if known is None:
-                known = by_name[prefix] = any(n.role == "request" for n in names.find(thread.name))
+                # An acceptor carries the name of the pool it feeds: being in the background counts for more.
+                known = by_name[prefix] = {n.role for n in names.find(thread.name)} == {"request"}
             if verdict.request or known:
                 found.add(index)
         # The idle threads of a pool whose other members serve requests are request threads at rest.
@@ -194,6 +195,8 @@ def short_class(name: str | None) -> str:
     """``LegacyCalendar`` of ``com.shop.LegacyCalendar``, ``ReentrantLock`` of its inner ``NonfairSync``."""
     if not name:
         return "a lock"
+    if name.startswith(("lock ", "logging ")):
+        return f"the {name}"
     prefix, _, of_class = name.rpartition(" for ")
     last = of_class.rpartition(".")[2]
     if last.endswith(("$NonfairSync", "$FairSync", "$Sync")):

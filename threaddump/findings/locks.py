@@ -104,7 +104,7 @@ def _doing(chain: Chain) -> str:
         "io": f"in file or pipe I/O{where} ({short(root.blocking_frame)})",
         "pool-wait": f"waiting for a pool's slot{where}",
         "sync-wait": f"waiting for another thread{where} ({short(root.blocking_frame)})",
-        "unknown": f"in {short(root.blocking_frame)}{where}",
+        "unknown": f"in {short(root.blocking_frame)}{where if root.caller != root.blocking_frame else ''}",
     }
     return words.get(root.kind, f"{root.kind}{where}")
 

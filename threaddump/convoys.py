@@ -1,0 +1,130 @@
+"""Python: locks that no dump prints, told from threads that stand at the same line.
+
+CPython records no owner of a lock, and ``with lock:`` leaves no frame. What a dump does show is many threads at one and
+the same line of the application, and another thread deeper inside the same code. That is a hint and no proof: it is
+always marked as inferred, and where several threads could be the holder none is named.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from threaddump.classify import Verdict, python_path
+from threaddump.groups import QUIET
+from threaddump_parsers.model import Dump, Frame, Thread
+
+LOGGING = "py-logging"
+"""Key of the library profile of the logging package."""
+CONVOY = 3
+"""Threads at one line before it is called a convoy."""
+_NOT_CODE_OF_A_CLASS = ("<module>", "<lambda>", "<listcomp>", "<genexpr>")
+
+
+@dataclass(slots=True)
+class Convoy:
+    """Threads that stand at the same line, and the thread that probably holds what they wait for."""
+
+    id: str
+    lock: str
+    """What the lock is called: the place where it is taken."""
+    type: str
+    waiters: list[int]
+    owner: int | None
+    reason: str
+
+
+def find_convoys(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
+    """Convoys of a Python dump, longest first."""
+    found = _logging(verdicts)
+    by_line: dict[tuple[str | None, str, int | None], list[int]] = defaultdict(list)
+    for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
+        # What a C call does is not visible (unknown), or native frames show that it takes a lock.
+        if verdict.kind not in {"unknown", "lock-wait"} or verdict.library == LOGGING:
+            continue
+        leaf = _python_leaf(thread)
+        if leaf is not None and leaf.line is not None and leaf.function not in _NOT_CODE_OF_A_CLASS:
+            by_line[leaf.file, leaf.function, leaf.line].append(index)
+    for waiters in by_line.values():
+        if len(waiters) >= CONVOY:
+            found.append(_convoy(dump, verdicts, waiters))
+    return sorted((c for c in found if c is not None), key=lambda convoy: -len(convoy.waiters))
+
+
+def _python_leaf(thread: Thread) -> Frame | None:
+    return next((frame for frame in thread.stack if not frame.native), None)
+
+
+def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Convoy | None:
+    leaf = _python_leaf(dump.threads[waiters[0]])
+    assert leaf is not None
+    where = f"{python_path(leaf.file or '?')}:{leaf.line}"
+    known = verdicts[waiters[0]].kind == "lock-wait"
+    inside = _inside(dump, verdicts, leaf, set(waiters))
+    if not known and not inside:
+        return None  # nothing but a line in common: they may well sleep or compute there
+    what = "take a lock" if known else "stand in a C call, probably to take a lock,"
+    stand = f"{len(waiters)} threads {what} at {where}"
+    if len(inside) == 1:
+        holder = dump.threads[inside[0]].name
+        reason = f'{stand}; "{holder}" alone is inside the same code, past that line'
+    elif inside:
+        names = ", ".join(f'"{dump.threads[i].name}"' for i in inside[:3])
+        reason = f"{stand}; {len(inside)} threads are inside the same code and any may hold it: {names}"
+    else:
+        reason = f"{stand}; CPython records no owner, and no thread is inside the same code"
+    return Convoy(
+        id=where,
+        lock=f"lock taken in {leaf.function}",
+        type="other",
+        waiters=waiters,
+        owner=inside[0] if len(inside) == 1 else None,
+        reason=reason,
+    )
+
+
+def _inside(dump: Dump, verdicts: Sequence[Verdict], leaf: Frame, waiters: set[int]) -> list[int]:
+    """Threads that are inside the code that takes the lock: the same function at another line, else the same class."""
+    others = [i for i, v in enumerate(verdicts) if i not in waiters and v.kind not in QUIET]
+    same_function = [
+        index
+        for index in others
+        if any(
+            frame.file == leaf.file and frame.function == leaf.function and frame.line != leaf.line
+            for frame in dump.threads[index].stack
+        )
+    ]
+    if same_function:
+        return same_function
+    owner = leaf.function.rpartition(".")[0]
+    if not owner:
+        return []
+    return [
+        index
+        for index in others
+        if any(
+            frame.file == leaf.file and frame.function.rpartition(".")[0] == owner
+            for frame in dump.threads[index].stack
+        )
+    ]
+
+
+def _logging(verdicts: Sequence[Verdict]) -> list[Convoy | None]:
+    """Waiting for a handler's lock: the holder is the thread inside ``emit`` or ``flush`` of a handler."""
+    waiters = [i for i, v in enumerate(verdicts) if v.kind == "lock-wait" and v.library == LOGGING]
+    if not waiters:
+        return []
+    writing = [i for i, v in enumerate(verdicts) if v.library == LOGGING and v.kind in {"io", "external-call"}]
+    return [
+        Convoy(
+            id="logging:handler",
+            lock="logging handler lock",
+            type="logging",
+            waiters=waiters,
+            owner=writing[0] if len(writing) == 1 else None,
+            reason="a handler writes under its lock, and this thread is inside the write"
+            if len(writing) == 1
+            else f"CPython records no owner; {len(writing)} threads are inside a handler's write",
+        )
+    ]
