@@ -92,6 +92,8 @@ class Classifier:
                 found.append(self._by_name(thread))
                 continue
             state = None if stateless else thread.state
+            if thread.carrier is not None:
+                state = "RUNNABLE"  # mounted: it runs on its carrier, and HotSpot prints no state for it
             if thread.blocked_on is not None and (thread.blocked_on.id or "").startswith("class-init:"):
                 state = "BLOCKED"  # waits for a class initialiser, which HotSpot prints as RUNNABLE
             cache_key = (thread.stack, state, version)

@@ -125,18 +125,20 @@ def _owners(dump: Dump) -> dict[str | None, int]:
             owners.setdefault(held.lock.id, index)
     # A reported deadlock names owners that the threads' own entries show only with -l.
     for reported in dump.deadlocks:
-        members = [_member(dump, name, lock) for name, lock in zip(reported.threads, reported.locks, strict=False)]
-        for position, lock in enumerate(reported.locks[: len(members)]):
-            holder = members[(position + 1) % len(members)]
+        waits_for = dict(zip(reported.threads, reported.locks, strict=False))
+        for lock, name in zip(reported.locks, reported.owners, strict=False):
+            holder = _member(dump, name, waits_for.get(name))
             if holder is not None and lock.id is not None:
                 owners.setdefault(lock.id, holder)
     return owners
 
 
-def _member(dump: Dump, name: str, lock: Lock) -> int | None:
-    """The thread that a reported deadlock means: names repeat, so the one that waits for this lock."""
+def _member(dump: Dump, name: str, lock: Lock | None) -> int | None:
+    """The thread that a reported deadlock means: names repeat, so the one that waits for the lock it is said to."""
     same_name = [i for i, thread in enumerate(dump.threads) if thread.name == name]
-    return next((i for i in same_name if lock_id(dump.threads[i]) == lock.id), same_name[0] if same_name else None)
+    if lock is not None and len(same_name) > 1:
+        return next((i for i in same_name if lock_id(dump.threads[i]) == lock.id), same_name[0])
+    return same_name[0] if same_name else None
 
 
 # Deadlocks
@@ -160,12 +162,12 @@ def _cycles(owner_of: dict[int, int]) -> list[list[int]]:
 
 def _deadlocks(dump: Dump, cycles: list[list[int]], graph: WaitGraph) -> list[Deadlock]:
     found = []
-    reported = {frozenset(deadlock.threads) for deadlock in dump.deadlocks}
-    seen = set()
+    reported = [frozenset(deadlock.threads) for deadlock in dump.deadlocks]
+    seen: list[frozenset[str]] = []
     for cycle in cycles:
         threads = [dump.threads[index] for index in cycle]
         names = frozenset(thread.name for thread in threads)
-        seen.add(names)
+        seen.append(names)
         locks = [lock for thread in threads if (lock := thread.blocked_on or thread.waiting_on) is not None]
         found.append(
             Deadlock(
@@ -173,13 +175,13 @@ def _deadlocks(dump: Dump, cycles: list[list[int]], graph: WaitGraph) -> list[De
                 lines=[thread.line for thread in threads],
                 locks=[str(lock) for lock in locks],
                 type=_cycle_type(locks),
-                reported_by_runtime=names in reported,
+                reported_by_runtime=any(names <= printed for printed in reported),
                 evidence="reported",
                 behind=len(graph.behind(cycle)),
             )
         )
     for deadlock in dump.deadlocks:
-        if frozenset(deadlock.threads) not in seen:
+        if not any(names <= frozenset(deadlock.threads) for names in seen):
             found.append(
                 Deadlock(
                     threads=list(deadlock.threads),

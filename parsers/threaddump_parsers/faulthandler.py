@@ -116,6 +116,8 @@ class _Reader(DumpReader):
         """The dump has printed what stands last: the next thread is the next dump's."""
         self._spaced = False
         """Whether blank lines stand between the threads, as the runtime prints them. journald loses them."""
+        self._current = False
+        """Whether the dump has had its one current thread."""
         self._capped = 0
         self._broken: Thread | None = None
         """The thread of a frame line that other output broke."""
@@ -163,25 +165,30 @@ class _Reader(DumpReader):
         address = hex(int(header[1], 16)) if header is not None else None
         name = text(header[2] or b"") if header is not None else ""
         self._lose_frame()
-        self._separate(number, alone=header is None)
+        self._separate(number, plain)
         # 0 is the id of a thread that has not started yet: it tells nobody apart.
         self.add_thread(Thread(name, number, address=address), address if address != "0x0" else None)
         if odd:
             self.complain_now(number, "other output in the line of a thread header", plain)
         return True
 
-    def _separate(self, number: int, *, alone: bool) -> None:
-        """Start the next dump if this header is its first: after a marker, after an end, or without a blank line."""
+    def _separate(self, number: int, header: bytes) -> None:
+        """Start the next dump if this header is its first.
+
+        It is after a marker, after the end of a dump, and where only one can stand in a dump. The runtime prints a
+        blank line between threads, but none before the first.
+        """
         dump = self.dump
-        after_blank = bool(self.gap) and not self.gap[-1][1].strip()
+        only_one = header == _STACK or (self._current and header.startswith(b"Current"))
         if self._marker is not None:
             dump = self.begin(self._marker, number)
             if self._one_thread:
                 dump.truncated.append("one thread only: the runtime cannot show the others while the GIL is disabled")
-        elif dump is None or self._over or (dump.threads and (alone or (self._spaced and not self.gap))):
+        elif dump is None or self._over or (dump.threads and (only_one or (self._spaced and not self.blank))):
             self.begin(number, number)
-        elif dump.threads and after_blank:
+        elif dump.threads and self.blank:
             self._spaced = True
+        self._current = self._current or header.startswith(b"Current")
         self._marker, self._one_thread = None, False
 
     def _read_remark(self, plain: bytes) -> bool:
@@ -230,5 +237,5 @@ class _Reader(DumpReader):
                 f"{'thread has' if self._capped == 1 else 'threads have'} as many, and the outermost may be missing"
             )
         self._capped = 0
-        self._over = self._spaced = False
+        self._over = self._spaced = self._current = False
         self._broken = None

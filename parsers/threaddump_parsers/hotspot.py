@@ -51,7 +51,7 @@ NOISE_LINES = 500
 """Lines of something else that may stand between two parts of one dump before it is taken to have ended."""
 PROBLEMS_KEPT = 100
 
-_TITLE = b"Full thread dump "
+_TITLE = (b"Full thread dump ", b"Full thread dump:")  # up to 1.3 without the name of the VM
 _VM = re.compile(r"Full thread dump (?P<vm>.*?) ?\((?P<version>\S+) ?[^()]*\):?\s*$")
 _DATE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s*$")
 _PID = re.compile(rb"(\d{1,10}):\s*$")
@@ -219,6 +219,7 @@ class _Reader:
         self.cycle_line = 0
         self.cycle_threads: list[str] = []
         self.cycle_locks: list[Lock] = []
+        self.cycle_owners: list[str] = []
 
     def _reset_thread(self) -> None:
         self.thread = None
@@ -274,7 +275,8 @@ class _Reader:
         self.date = self.pid = None
         self._reset()
         match = _VM.match(title)
-        name, version = (match["vm"], _release(match["version"])) if match else (title[len(_TITLE) :].rstrip(":"), None)
+        name = match["vm"] if match else title[len(_TITLE[0]) :].rstrip(": \r\n")
+        version = _release(match["version"]) if match else None
         first = number
         if date and number - date[0] == 1:
             first = date[0]
@@ -284,7 +286,7 @@ class _Reader:
             FORMAT,
             first,
             "jvm",
-            runtime=name,
+            runtime=name or None,
             version=version,
             taken_at=date[1] if date and first <= date[0] else None,
             pid=pid[1] if pid and first <= pid[0] else None,
@@ -548,14 +550,19 @@ class _Reader:
             address = match["object"] or match["address"]
             self.cycle_locks.append(Lock(address, match["object_class"] or match["class"] or ""))
             return True
-        return text.startswith((b"which is held by", b"in JNI", b"(JNI", b"waiting to lock", b"waiting for"))
+        if text.startswith(b"which is held by"):
+            self.cycle_owners.append(_text(text).partition('"')[2].rpartition('"')[0])
+            return True
+        return text.startswith((b"in JNI", b"(JNI", b"waiting to lock", b"waiting for"))
 
     def _end_cycle(self) -> None:
         if self.cycle_threads and self.dump is not None:
             self.dump.deadlocks.append(
-                ReportedDeadlock(self.cycle_line, tuple(self.cycle_threads), tuple(self.cycle_locks))
+                ReportedDeadlock(
+                    self.cycle_line, tuple(self.cycle_threads), tuple(self.cycle_locks), tuple(self.cycle_owners)
+                )
             )
-        self.cycle_threads, self.cycle_locks = [], []
+        self.cycle_threads, self.cycle_locks, self.cycle_owners = [], [], []
 
     # Lines that are not part of the dump
 

@@ -107,11 +107,17 @@ class Problem:
 
 @dataclass(slots=True, frozen=True)
 class ReportedDeadlock:
-    """A deadlock that the runtime itself printed: thread names in its order, and the locks between them."""
+    """A deadlock as the runtime itself printed it.
+
+    It names the thread it began with, and that thread need not be in the cycle: it may only lead to it.
+    """
 
     line: int
     threads: tuple[str, ...]
     locks: tuple[Lock, ...]
+    """What each of the threads waits for."""
+    owners: tuple[str, ...]
+    """The name of the thread that holds each of the locks."""
 
 
 @dataclass(slots=True, eq=False)

@@ -185,7 +185,7 @@ class _Reader(DumpReader):
         plain = clean(line)
         if not plain:
             return False
-        if plain.startswith(b"Thread ") and self._read_thread(number, plain):
+        if plain.startswith(b"Thread ") and self._read_thread(number, line):
             return True
         if plain.startswith(b"Python v") and self._read_version(number, plain):
             return True
@@ -194,7 +194,8 @@ class _Reader(DumpReader):
             return True
         return self._read_flat(number, plain)
 
-    def _read_thread(self, number: int, plain: bytes) -> bool:
+    def _read_thread(self, number: int, line: bytes) -> bool:
+        plain = clean(line)
         header = _THREAD.fullmatch(plain)
         broken = header is None
         header = header or _BROKEN_THREAD.fullmatch(plain)
@@ -202,8 +203,10 @@ class _Reader(DumpReader):
             self.complain(number, "a thread header that cannot be read", plain)
             return False
         printed, name = header[4], header[5] or b""
-        if (not self._core and not name) if printed is None else printed not in STATES:
-            # Only a core file has headers without a state. With a name they cannot be anything else.
+        stateless = bool(name) or (self._core and line.endswith(b"\n"))
+        if not (stateless if printed is None else printed in STATES):
+            # Only a core file has headers without a state. With a name they cannot be anything else; without one and
+            # without an end the number may be cut.
             self.complain(number, "a thread header without a known state", plain)
             return False
         thread = Thread(text(name[3:] if broken else name[3:-1]), number)
@@ -240,7 +243,7 @@ class _Reader(DumpReader):
                 start, command = at, text(line)
         dump = self.begin(start, number)
         dump.version, dump.pid, dump.command = version, pid, command or exe or None
-        self._core = not exe
+        self._core = not exe and not plain.startswith(b"Python version")
         self._flat = False
         return True
 

@@ -100,6 +100,8 @@ class DumpReader:
         self.stack: list[Frame] = []
         self.gap: deque[NumberedLine] = deque(maxlen=2)
         """The last lines of the gap: the header of the next dump may be among them, or what another parser needs."""
+        self.blank = False
+        """Whether a line of the gap is blank."""
         self.done: list[Dump] = []
         self._ids: set[str] = set()
         self._pending = 0
@@ -156,9 +158,7 @@ class DumpReader:
             self.done.append(dump)
         self.dump = None
         self.known = _NO_FRAMES.get
-        self.gap.clear()
-        self._pending = 0
-        self._pending_problems.clear()
+        self._close_gap()
         self._ids.clear()
         self.table.trim()
 
@@ -170,9 +170,7 @@ class DumpReader:
         dump.unread_lines += self._pending
         for problem in self._pending_problems:
             self._add_problem(dump, problem)
-        self._pending = 0
-        self._pending_problems.clear()
-        self.gap.clear()
+        self._close_gap()
         if self.thread is not None:
             self.known = self.table.by_line.get
 
@@ -208,6 +206,12 @@ class DumpReader:
         if self.dump is not None:
             self._add_problem(self.dump, _problem(number, reason, line))
 
+    def _close_gap(self) -> None:
+        self.gap.clear()
+        self.blank = False
+        self._pending = 0
+        self._pending_problems.clear()
+
     def _end_thread(self) -> None:
         if self.thread is not None:
             self.thread.stack = self.table.stack(self.stack)
@@ -230,6 +234,7 @@ class DumpReader:
             self.gap = deque([*self.gap, (number, line)], maxlen=3)
             return True
         self.gap.append((number, line))
+        self.blank = self.blank or blank
         self._pending += not blank
         return self._pending >= QUIET_LINES
 

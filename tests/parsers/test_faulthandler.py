@@ -214,6 +214,14 @@ def test_a_header_without_a_blank_line_starts_the_next_dump() -> None:
     assert extent(parse(DUMP + new)) == [(1, 11, 3), (12, 22, 3)]
 
 
+def test_dumps_of_several_processes_with_a_log_between() -> None:
+    other = DUMP.replace("0x00007f", "0x00007e")
+    assert extent(parse(DUMP + "GET /health 200\n" + other)) == [(1, 11, 3), (13, 23, 3)]
+    assert extent(parse(MAIN + "GET /health 200\n" + MAIN.replace("0x00007f", "0x00007e"))) == [(1, 3, 1), (5, 7, 1)]
+    # Output between the blank line and the header is not the end of the dump.
+    assert extent(parse(DUMP.replace("\n\n", "\n\nGET /health 200\n"))) == [(1, 13, 3)]
+
+
 def test_a_thread_that_has_not_started_has_no_id() -> None:
     header = "Thread 0x0000000000000000 (most recent call first):\n  <no Python frame>\n"
     assert extent(parse(f"{header}\n{header}\n{MAIN}")) == [(1, 9, 3)]

@@ -43,6 +43,26 @@ Thread 2 (idle): "web"
             .0: <list_iterator at 0x7f13ea74a710>
 """
 
+CORE = """\
+Signal 11: /tmp/core.77
+Process 77: python shop.py
+Python v3.12.1
+
+Thread 77 (gil): "MainThread"
+    <module> (shop.py:1)
+Thread 78: "web-0"
+    run (shop.py:2)
+Thread 79
+    run (shop.py:2)
+"""
+OLD = """\
+Python version 3.7.16
+Thread 0x7F13B77FE6C0 (active)
+\t get (shop.py:9)
+Thread 0x7F13B77FE6C1/0x1A (idle)
+\t run (threading.py:870)
+"""
+
 
 def parse(text: str | bytes, *before: bytes) -> list[Dump]:
     raw = text.encode() if isinstance(text, str) else text
@@ -108,7 +128,7 @@ def test_equal_stacks_are_one_object() -> None:
         ("    get (C:\\app\\shop.py:12)", ("get", "C:\\app\\shop.py", 12, False)),
         ("    get (odd:name.py:12)", ("get", "odd:name.py", 12, False)),
         ("    _load (<frozen importlib._bootstrap>:1173)", ("_load", "<frozen importlib._bootstrap>", 1173, False)),
-        ("    map.<locals>.result_iterator (futures/_base.py:6)", ("map.<locals>.result_iterator", "futures/_base.py", 6, False)),
+        ("    map.<locals>.results (futures/_base.py:6)", ("map.<locals>.results", "futures/_base.py", 6, False)),
         ("    <module> (gunicorn:8)", ("<module>", "gunicorn", 8, False)),
         ("    recv (libc.so.6)", ("recv", "libc.so.6", None, True)),
         ("    0x7f25fe2a3f16 (libc.so.6)", ("0x7f25fe2a3f16", "libc.so.6", None, True)),
@@ -158,24 +178,15 @@ def test_variables_of_an_earlier_frame_end_at_the_next() -> None:
 
 
 def test_version_0_1() -> None:
-    text = (
-        "/usr/local/bin/python3.7\nPython version 3.7.16\nThread 0x7F13B77FE6C0 (active)\n\t get (shop.py:9)\n"
-        "Thread 0x7F13B77FE6C1/0x1A (idle)\n\t run (threading.py:870)\n"
-    )
-    assert not pyspy.claims(b"/usr/local/bin/python3.7\n")
-    first, rest = text.split("\n", 1)
-    dump = only(rest, first.encode())
-    assert (dump.line, dump.end_line, dump.version, dump.pid, dump.command) == (1, 6, "3.7.16", None, first)
-    assert [(thread.address, thread.native_id) for thread in dump.threads] == [
-        ("0x7f13b77fe6c0", None),
-        ("0x7f13b77fe6c1", 26),
-    ]
+    exe = "/usr/local/bin/python3.7"
+    assert not pyspy.claims(exe.encode())
+    dump = only(OLD, exe.encode())
+    assert (dump.line, dump.end_line, dump.version, dump.pid, dump.command) == (1, 6, "3.7.16", None, exe)
+    assert [thread.address for thread in dump.threads] == ["0x7f13b77fe6c0", "0x7f13b77fe6c1"]
+    assert [thread.native_id for thread in dump.threads] == [None, 26]
     assert frames(dump) == [("get", "shop.py", 9, False)]
-    again = parse(rest + text, first.encode())
-    assert [(dump.line, dump.end_line, dump.command, len(dump.threads)) for dump in again] == [
-        (1, 6, first, 2),
-        (7, 12, first, 2),
-    ]
+    again = parse(f"{OLD}{exe}\n{OLD}", exe.encode())
+    assert [(dump.line, dump.end_line, dump.command) for dump in again] == [(1, 6, exe), (7, 12, exe)]
 
 
 def test_subprocesses_are_dumps_of_their_own() -> None:
@@ -192,26 +203,14 @@ Thread 51 (idle): "MainThread"
     assert [(dump.pid, dump.line, dump.end_line, len(dump.threads)) for dump in dumps] == [
         (3940, 1, 12, 3),
         (51, 15, 20, 1),
-        (51, 24, 29, 1),
+        (51, 25, 30, 1),
     ]
     assert [(dump.unread_lines, dump.problems) for dump in dumps] == [(0, [])] * 3
 
 
 def test_a_core_file_has_no_states() -> None:
-    text = """\
-Signal 11: /tmp/core.77
-Process 77: python shop.py
-Python v3.12.1
-
-Thread 77 (gil): "MainThread"
-    <module> (shop.py:1)
-Thread 78: "web-0"
-    run (shop.py:2)
-Thread 79
-    run (shop.py:2)
-"""
-    assert pyspy.claims(text.splitlines(keepends=True)[0].encode())
-    dump = only(text)
+    assert pyspy.claims(CORE.splitlines(keepends=True)[0].encode())
+    dump = only(CORE)
     assert (dump.line, dump.pid, dump.version) == (1, 77, "3.12.1")
     assert [(thread.name, thread.state, thread.printed_state, thread.gil) for thread in dump.threads] == [
         ("MainThread", None, "gil", True),
@@ -427,9 +426,9 @@ def test_line_ends_change_nothing(text: str) -> None:
     assert shape(parse(text.rstrip("\n"))) == shape(parse(text))
 
 
-@pytest.mark.parametrize("text", [SHOP, WITH_LOCALS, SHOP + WITH_LOCALS])
+@pytest.mark.parametrize("text", [SHOP, WITH_LOCALS, SHOP + WITH_LOCALS, CORE, OLD])
 def test_a_cut_dump_holds_the_first_threads(text: str) -> None:
-    whole = [thread.native_id for dump in parse(text) for thread in dump.threads]
+    whole = [(thread.native_id, thread.address) for dump in parse(text) for thread in dump.threads]
     for end in range(0, len(text), 7):
-        threads = [thread.native_id for dump in parse(text[:end]) for thread in dump.threads]
+        threads = [(thread.native_id, thread.address) for dump in parse(text[:end]) for thread in dump.threads]
         assert threads == whole[: len(threads)]

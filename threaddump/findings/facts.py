@@ -199,6 +199,8 @@ def short_class(name: str | None) -> str:
         return f"the {name}"
     prefix, _, of_class = name.rpartition(" for ")
     last = of_class.rpartition(".")[2]
+    if last.endswith(";"):
+        last = last.rstrip(";") + "[]"  # a [Ljava.lang.String;
     if last.endswith(("$NonfairSync", "$FairSync", "$Sync")):
         last = last.rpartition("$")[0]
     return f"the class {last}" if prefix else last

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from threaddump.findings.calls import PHASES, timeout_words
 from threaddump.findings.facts import Facts, of_crew, short, short_class
+from threaddump.groups import QUIET
 from threaddump.report import Chain, Deadlock, Evidence, Finding, Severity, WaitNode
 
 
@@ -44,7 +45,8 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
 def threads_behind_one_owner(facts: Facts) -> Iterable[Finding]:
     """Many threads wait, directly or through others, for locks of one thread; what that thread does decides."""
     for chain in facts.waits.chains:
-        if chain.root.count == 1 and chain.waiting >= 3 and _locks(chain.tree):
+        # An owner that is idle is a leader: it polls or accepts under the lock, the others queue to take its place.
+        if chain.root.count == 1 and chain.root.kind not in QUIET and chain.waiting >= 3 and _locks(chain.tree):
             yield _behind_owner(facts, chain)
 
 
