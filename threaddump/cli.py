@@ -17,6 +17,7 @@ import typer
 from threaddump import __version__
 from threaddump.report import SEVERITIES, Report
 from threaddump.sources import InputError, Source, expand
+from threaddump.unreadable import CAPTURE
 
 OK, FAILED_ON, UNUSABLE, PROBLEMS, INTERRUPTED = 0, 1, 2, 3, 130
 PIPE_WIDTH = 100
@@ -25,6 +26,11 @@ PIPE_WIDTH = 100
 app = typer.Typer(
     name="threaddump",
     help="Tells from JVM and Python thread dumps what the threads are stuck on, who waits behind them, and what to do.",
+    epilog="\b\n"
+    "Start with one of:\n"
+    "  threaddump analyze dump.txt\n"
+    "  py-spy dump --pid PID | threaddump analyze\n"
+    "  threaddump analyze --help",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -67,7 +73,14 @@ def options(
 
 
 @app.command(
-    epilog="Exit codes: 0 analysed, 1 --fail-on was met, 2 nothing usable, 3 --strict and problems, 130 interrupted."
+    short_help="Say what threads are stuck on, who waits behind them, what to do.",
+    epilog="\b\n"
+    "Exit codes:\n"
+    "    0  analysed\n"
+    "    1  --fail-on was met\n"
+    "    2  nothing usable: bad usage, no dump in any input\n"
+    "    3  --strict, and the input has problems\n"
+    "  130  interrupted",
 )
 def analyze(
     files: Annotated[
@@ -90,14 +103,14 @@ def analyze(
 ) -> None:
     """Say what the threads of a dump are stuck on, who waits behind them, and what to do.
 
-    Reads HotSpot dumps (jstack, jcmd Thread.print, kill -3 within a log), py-spy (text and --json) and faulthandler;
-    several dumps in a file are found.
+    Reads HotSpot text (jstack, jcmd Thread.print, kill -3 within a log), py-spy text and JSON, and faulthandler; all
+    dumps of a file are found.
 
-    threaddump analyze dump.txt
-
-    py-spy dump --pid 123 | threaddump analyze
-
-    kubectl exec POD -- jcmd 1 Thread.print -l -e | threaddump analyze --format markdown
+    \b
+    Examples:
+      threaddump analyze dump.txt
+      py-spy dump --pid 123 | threaddump analyze
+      kubectl exec POD -- jcmd 1 Thread.print -l | threaddump analyze -f markdown
     """
     from threaddump.analyze import analyze as analyze_sources
 
@@ -118,7 +131,8 @@ def analyze(
     for error in failed:
         _complain(error)
     if skipped:
-        print(f"threaddump: {skipped} of {len(sources)} files have no thread dump in them", file=sys.stderr)
+        message = f"no thread dump in {skipped} of {len(sources)} file{'s' * (len(sources) != 1)}"
+        _complain(InputError(message, "" if report.dumps else CAPTURE))
     if not report.dumps:
         raise typer.Exit(UNUSABLE)
     with _opened(output) as out:
@@ -158,11 +172,22 @@ def _write(report: Report, out: TextIO, form: Format, top: int) -> None:
 def _opened(path: Path | None) -> Iterator[TextIO]:
     """Standard output, or a file that appears only when the report is complete."""
     if path is None:
+        if sys.stdout is None:
+            raise InputError("standard output is closed", "write the report to a file with --output")
         reconfigure = getattr(sys.stdout, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="replace")
-        yield sys.stdout
-        sys.stdout.flush()
+        try:
+            yield sys.stdout
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader of our output (head, less) has gone: nothing is wrong. What is still buffered goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise InputError(
+                f"the report cannot be written: {error.strerror or error}", "write it to a file with --output"
+            ) from error
         return
     partial = path.with_name(path.name + ".part")
     try:
@@ -178,7 +203,7 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
 
 
 def _complain(error: InputError) -> None:
-    print(f"threaddump: {_harmless(str(error))}\n  try: {error.hint}", file=sys.stderr)
+    print(f"threaddump: {_harmless(str(error))}" + (f"\n  try: {error.hint}" if error.hint else ""), file=sys.stderr)
 
 
 def _harmless(text: str) -> str:
@@ -195,10 +220,6 @@ def main() -> None:
         sys.exit(UNUSABLE)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone: nothing is wrong.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives until exit
-        sys.exit(OK)
 
 
 if __name__ == "__main__":

@@ -33,10 +33,14 @@ class Source:
     def open(self) -> Iterator[BinaryIO]:
         """The bytes; raises InputError where they cannot be read."""
         if self.path is None:
+            if sys.stdin is None:
+                raise InputError(f"{self.name}: standard input is closed", "pipe a dump in, or name a file")
             yield sys.stdin.buffer
             return
         try:
             stream = self.path.open("rb")
+        except IsADirectoryError as error:
+            raise InputError(f"{self.name}: the folder has no files", "name a folder with dump files") from error
         except OSError as error:
             raise InputError(f"{self.name}: {error.strerror or error}", _open_hint(error)) from error
         with stream:
@@ -54,7 +58,7 @@ def _open_hint(error: OSError) -> str:
 def expand(arguments: Sequence[str]) -> list[Source]:
     """The sources that the arguments name; standard input where there are none and it is not a terminal.
 
-    Raises InputError for a folder without files, and where nothing is named on a terminal.
+    Raises InputError where nothing is named on a terminal.
     """
     if not arguments:
         if sys.stdin is None or sys.stdin.isatty():
@@ -82,6 +86,5 @@ def expand(arguments: Sequence[str]) -> list[Source]:
 
 def _folder(path: Path) -> list[Source]:
     files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-    if not files:
-        raise InputError(f"{path}: the folder has no files", "name a folder with dump files, or a file")
-    return [Source(str(file), file, named=False) for file in files]
+    # A folder without files is an input that cannot be used, like a missing file: said when it is opened.
+    return [Source(str(file), file, named=False) for file in files] or [Source(str(path), path)]

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import threaddump_parsers
 from threaddump_parsers.java_frames import java_frame
@@ -58,27 +58,27 @@ _PID = re.compile(rb"(\d{1,10}):\s*$")
 
 # "NAME" #TID [OSTID] daemon prio=N os_prio=N cpu=..ms elapsed=..s allocated=.. defined_classes=N tid=0x.. nid=..
 # STATE [0x..]
-# The name is printed raw (quotes, "tid=", anything): the greedy group takes the last quote that the fields follow.
-_HEADER = re.compile(
-    r'"(?P<name>.*)"'
-    r"(?: #(?P<java_id>\d+))?(?: \[(?P<os_id>\d+)\])?(?P<daemon> daemon)?(?: prio=-?\d+)?(?: os_prio=-?\d+)?"
-    r"(?: cpu=(?P<cpu>[\d.]+)ms)?(?: elapsed=(?P<elapsed>[\d.]+)s)?(?: allocated=\S+)?(?: defined_classes=\d+)?"
-    r" tid=(?P<tid>(?:0x)?[0-9a-fA-F]+)(?: nid=(?P<nid>0x[0-9a-fA-F]+|\d+|NA))?(?: lwp_id=\d+)?"
-    r" *(?P<words>[^\"\[]*?) *(?P<stack_pointer>\[(?:0x)?[0-9a-fA-F]+(?:\.\.(?:0x)?[0-9a-fA-F]+)?\])?\s*\Z",
-    re.DOTALL,
+# The name is printed raw (quotes, "tid=", anything): it ends at the last quote, and what follows has none.
+_FIELDS = re.compile(
+    rb" ?(?:#(\d+) )?(?:\[(\d+)\] )?(daemon )?(?:prio=-?\d+ )?(?:os_prio=-?\d+ )?"
+    rb"(?:cpu=([\d.]+)ms )?(?:elapsed=([\d.]+)s )?(?:allocated=\S+ )?(?:defined_classes=\d+ )?"
+    rb"tid=((?:0x)?[0-9a-fA-F]+)(?: nid=(0x[0-9a-fA-F]+|\d+|NA))?(?: lwp_id=\d+)?"
+    rb" *([^\[]*?) *(\[(?:0x)?[0-9a-fA-F]+(?:\.\.(?:0x)?[0-9a-fA-F]+)?\])?\s*$"
 )
+Header = tuple[bytes, tuple[bytes | None, ...]]
+"""A thread's raw name and the groups of ``_FIELDS``."""
 
 # osThread.cpp; the words after nid=. Older VMs print no Thread.State line, then these are all there is.
 _OS_STATES = {
-    "runnable": "RUNNABLE",
-    "waiting for monitor entry": "BLOCKED",
-    "waiting on condition": "WAITING",
-    "waiting on monitor": "WAITING",
-    "in Object.wait()": "WAITING",
-    "sleeping": "TIMED_WAITING",
-    "initialized": "NEW",
-    "allocated": "NEW",
-    "zombie": "TERMINATED",
+    b"runnable": "RUNNABLE",
+    b"waiting for monitor entry": "BLOCKED",
+    b"waiting on condition": "WAITING",
+    b"waiting on monitor": "WAITING",
+    b"in Object.wait()": "WAITING",
+    b"sleeping": "TIMED_WAITING",
+    b"initialized": "NEW",
+    b"allocated": "NEW",
+    b"zombie": "TERMINATED",
 }
 
 _STATE_LINE = b"java.lang.Thread.State: "
@@ -94,7 +94,7 @@ _DEADLOCK_LOCK = re.compile(
     r"waiting (?:to lock|for) (?:monitor|ownable synchronizer|JVM TI raw monitor) (?P<address>0x[0-9a-fA-F]+)"
     r"(?: \(object (?P<object>0x[0-9a-fA-F]+), a (?P<object_class>.*)\)|, \(a (?P<class>.*)\))?"
 )
-_NO_REFERENCE = b"<no object reference available>"
+_NO_REFERENCE = b"no object reference available"
 _CLASS_INIT = b"- waiting on the Class initialization monitor for "
 _EXCEPTION = re.compile(rb"(?:Caused by: |Exception in thread |\s*)[\w.$]+(?:Exception|Error|Throwable)\b")
 
@@ -113,22 +113,33 @@ def parse(lines: Lines) -> Iterator[Dump]:
     """Read one stretch: dumps that follow each other, with other lines between them."""
     reader = _Reader(lines.last)
     known = reader.known
-    append = reader.stack.append
+    stack = reader.stack
+    append = stack.append
     number = 0
     for number, line in lines:
         # The hot loop. Nine of ten lines are frames that were seen before: one dict look-up and an append.
         item = known[line]
-        if item.__class__ is Frame:
+        kind = item.__class__
+        if kind is Frame:
             append(item)
+            continue
+        if kind is tuple:
+            reader.lock_lines.append((number, len(stack) - 1, item))
             continue
         if item is _BLANK:
             reader.in_exception = False
             continue
-        if item.__class__ is _State and reader.thread is not None:
-            reader.state_line(number, item)
+        if item is _SYNCHRONIZERS and reader.dump is not None:
+            reader.dump.ownable_synchronizers = True
+            continue
+        if kind is _State and reader.thread is not None:
+            thread = reader.mounted or reader.thread
+            thread.printed_state, thread.state = item
+            thread.internal = False
             continue
         finished = reader.take(number, line)
-        append = reader.stack.append
+        stack = reader.stack
+        append = stack.append
         if finished is not None:
             yield finished
             if reader.foreign:
@@ -149,19 +160,29 @@ class _State(NamedTuple):
     state: str
 
 
-class _KnownLines(dict[bytes, object]):
+_LockLine = tuple[bytes, bytes, bytes]
+"""``- VERB <ADDRESS>TAIL``: what it means is decided when the thread's lines are complete."""
+
+
+class _KnownLines(dict[bytes, Any]):
     """Raw line to what it says, for lines that come again and again: frames, states, blank lines.
 
-    None, and not kept, for every other line.
+    Lock lines differ in their addresses: they are cut in three and not kept. None for every other line.
     """
 
-    def __missing__(self, line: bytes) -> object:
+    def __missing__(self, line: bytes) -> Any:
         text = line.strip()
-        item: object = None
+        if text[:2] == b"- ":
+            verb, bracket, rest = text.partition(b"<")
+            address, _, tail = rest.partition(b">")
+            return (verb, address, tail) if bracket else None
+        item: Any = None
         if text[:3] == b"at ":
             item = java_frame(_text(text[3:]))
         elif not text:
             item = _BLANK
+        elif text == _SYNCHRONIZERS:
+            item = _SYNCHRONIZERS
         elif text.startswith(_STATE_LINE):
             printed = _text(text[len(_STATE_LINE) :])
             item = _State(printed, printed.partition(" ")[0])
@@ -183,8 +204,10 @@ def _text(raw: bytes) -> str:
             return raw.decode("utf-8", "replace")
 
 
-def _header(line: bytes) -> re.Match[str] | None:
-    return _HEADER.match(_text(line.rstrip()))
+def _header(line: bytes) -> Header | None:
+    end = line.rfind(b'"')
+    fields = _FIELDS.match(line, end + 1) if end > 0 else None
+    return (line[1:end], fields.groups()) if fields is not None else None
 
 
 class _Reader:
@@ -224,6 +247,7 @@ class _Reader:
     def _reset_thread(self) -> None:
         self.thread = None
         self.stack = []
+        self.lock_lines: list[tuple[int, int, _LockLine]] = []
         self.held: list[Held] = []
         self.owned: list[Held] = []
         self.relock: Lock | None = None
@@ -239,7 +263,7 @@ class _Reader:
             return None
         if text[:1] == b'"':
             return self._quoted(number, line, text)
-        if text[:2] == b"- " and self._lock_line(number, text):
+        if text[:2] == b"- " and self._other_lock_line(number, text):
             return None
         if text.startswith(_TITLE):
             return self._start(number, _text(text))
@@ -247,13 +271,6 @@ class _Reader:
             self._read(number)
             return None
         return self._unknown(number, line, text)
-
-    def state_line(self, number: int, line: _State) -> None:
-        thread = self.mounted or self.thread
-        assert thread is not None
-        thread.printed_state, thread.state = line
-        thread.internal = False
-        self._read(number)
 
     def _read(self, number: int) -> None:
         """A line of the grammar: what stood between it and the line before did cut into the dump."""
@@ -307,9 +324,9 @@ class _Reader:
     def _quoted(self, number: int, line: bytes, text: bytes) -> Dump | None:
         """A line that starts with a quote: a thread header, a name in the deadlock part, or something else."""
         if b" tid=" in text:
-            match = _header(text)
-            if match is not None:
-                return self._begin_thread(number, match)
+            header = _header(text)
+            if header is not None:
+                return self._begin_thread(number, header)
         if self.part in {"deadlock", "deadlock-stacks"} and text.endswith(b'":'):
             if self.part == "deadlock":
                 self.cycle_threads.append(_text(text[1:-2]))
@@ -324,11 +341,11 @@ class _Reader:
         """Whether this line, together with the pending ones, is a thread header with a line break in its name."""
         joined = b"".join(raw for _, raw in self.pending) + line
         if b" tid=" in line:
-            match = _header(joined)
-            if match is not None:
+            header = _header(joined.rstrip())
+            if header is not None:
                 first = self.pending[0][0]
                 self.pending = []
-                self._begin_thread(first, match)
+                self._begin_thread(first, header)
                 self.last_line = number
                 return True
         if len(self.pending) < 3 and not line.startswith((b'"', b"\t", b"   java")):
@@ -339,7 +356,7 @@ class _Reader:
         self.pending = []
         return False
 
-    def _begin_thread(self, number: int, match: re.Match[str]) -> Dump | None:
+    def _begin_thread(self, number: int, header: Header) -> Dump | None:
         finished = None
         if self.dump is not None and self.part != "threads" and self.jni_seen:
             finished = self.finish()
@@ -349,28 +366,28 @@ class _Reader:
         self._end_thread()
         self._read(number)
         self.part = "threads"
-        words = match["words"].split(" _", 1)[0]
-        nid, os_id = match["nid"], match["os_id"]
-        native_id = int(os_id) if os_id else int(nid, 0) if nid and nid[0].isdigit() else None
+        name, (java_id, os_id, daemon, cpu, elapsed, address, nid, state, stack_pointer) = header
+        assert address is not None
+        words = (state or b"").partition(b" _")[0]
         self.thread = Thread(
-            match["name"],
+            _text(name),
             number,
             state=_OS_STATES.get(words),
-            printed_state=words or None,
-            java_id=int(match["java_id"]) if match["java_id"] else None,
-            native_id=native_id,
-            address=match["tid"],
-            daemon=bool(match["daemon"]),
-            internal=match["stack_pointer"] is None,
-            cpu_ms=_number(match["cpu"]),
-            elapsed_s=_number(match["elapsed"]),
+            printed_state=words.decode("utf-8", "replace") or None,
+            java_id=int(java_id) if java_id else None,
+            native_id=int(os_id) if os_id else int(nid, 0) if nid and nid != b"NA" else None,
+            address=address.decode(),
+            daemon=daemon is not None,
+            internal=stack_pointer is None,
+            cpu_ms=_number(cpu),
+            elapsed_s=_number(elapsed),
         )
         return finished
 
     def _end_thread(self) -> None:
         thread, dump = self.thread, self.dump
         if thread is None or dump is None:
-            self.stack = []
+            self.stack, self.lock_lines = [], []
             return
         if self.mounted is not None:
             # After the carrier's frames come those of the virtual thread mounted on it (24+): an entry of its own.
@@ -387,14 +404,16 @@ class _Reader:
 
     def _settle(self, thread: Thread) -> None:
         """Decide what the thread owns and what it waits for, from its frames and lock lines together."""
+        if self.lock_lines:
+            self._read_locks(thread)
         thread.stack = self._interned(self.stack)
         if thread.stack:
             thread.internal = False
         held = self.held
         if not held and self.relock is None and not self.waits_unnamed and thread.waiting_on is None:
-            thread.holds = tuple(self.owned)
+            thread.holds = (*self.owned,)
             return
-        in_wait = any(frame.function.startswith("java.lang.Object.wait") for frame in thread.stack[:2])
+        in_wait = bool(thread.stack) and thread.stack[0].function.startswith("java.lang.Object.wait")
         if in_wait and self.waits_unnamed and held:
             # Compiled Object.wait prints no object: it is the monitor that the frames below took last.
             thread.waiting_on = held[0].lock
@@ -409,10 +428,10 @@ class _Reader:
         if in_wait and released is not None:
             # Object.wait gave the monitor up although the frames below still say "locked".
             thread.wait_released = tuple({h.lock.id: h.lock for h in held if h.lock.id == released.id}.values())
-        given_up = {lock.id for lock in (thread.blocked_on, released if in_wait else None) if lock is not None}
-        own = {h.lock.id: h for h in held if h.lock.id not in given_up}
-        own.update((h.lock.id, h) for h in self.owned)
-        thread.holds = tuple(own.values())
+        given_up = {lock.id for lock in (thread.blocked_on, thread.waiting_on if in_wait else None) if lock is not None}
+        if given_up or len(held) > 1:
+            held = list({h.lock.id: h for h in held if h.lock.id not in given_up}.values())
+        thread.holds = (*held, *self.owned)
 
     def _interned(self, frames: list[Frame]) -> Stack:
         stack = tuple(frames)
@@ -425,53 +444,50 @@ class _Reader:
 
     # Lines below a thread header
 
-    def _lock_line(self, number: int, text: bytes) -> bool:
+    def _other_lock_line(self, number: int, text: bytes) -> bool:
+        """The lock lines that name no object."""
         thread = self.mounted or self.thread
-        if self.part == "deadlock-stacks":
-            self._read(number)
-            return True
-        if thread is None:
+        if text.startswith(_CLASS_INIT) and thread is not None:
+            name = _text(text[len(_CLASS_INIT) :])
+            thread.blocked_on = Lock(f"class-init:{name}", name)
+        elif text != b"- None":
             return False
-        verb, bracket, rest = text.partition(b"<")
-        if not bracket:
-            if text.startswith(_CLASS_INIT):
-                name = _text(text[len(_CLASS_INIT) :])
-                thread.blocked_on = Lock(f"class-init:{name}", name)
-            elif text != b"- None":
-                return False
-            self._read(number)
-            return True
-        if self.noise_lines:
-            self._read(number)
-        self.last_line = number
-        address, _, tail = rest.partition(b">")
-        if verb == b"- ":
-            self.owned.append(Held(self._lock(address, tail), None))
-        elif verb == b"- locked ":
-            self.held.append(Held(self._lock(address, tail), len(self.stack) - 1))
-        elif verb == b"- eliminated ":
-            # JDK 17 and older end this line without a line break: the next frame is glued to it.
-            glued = tail.find(b"\tat ")
-            frame = self.known[tail[glued:]] if glued >= 0 else None
-            if isinstance(frame, Frame):
-                self.stack.append(frame)
-        elif text.endswith(_NO_REFERENCE):
-            self.waits_unnamed = True
-        elif verb == b"- waiting to lock ":
-            thread.blocked_on = self._lock(address, tail)
-        elif verb == b"- waiting on ":
-            thread.waiting_on = self._lock(address, tail)
-        elif verb == b"- waiting to re-lock in wait() ":
-            self.relock = self._lock(address, tail)
-        elif verb.startswith(b"- parking to wait for"):
-            lock = self._lock(address, tail)
-            if lock.class_name.startswith(_OWNABLE):
-                thread.blocked_on = lock
-            else:
-                thread.waiting_on = lock
-        else:
-            self._noise(number, text)
+        self._read(number)
         return True
+
+    def _read_locks(self, thread: Thread) -> None:
+        """Take the lock lines that stand below a thread's header."""
+        glued = 0
+        for number, depth, (verb, address, tail) in self.lock_lines:
+            if verb == b"- ":
+                self.owned.append(Held(self._lock(address, tail), None))
+            elif verb == b"- locked ":
+                self.held.append(Held(self._lock(address, tail), depth + glued))
+            elif verb == b"- eliminated ":
+                # JDK 17 and older end this line without a line break: the next frame is glued to it.
+                start = tail.find(b"\tat ")
+                frame = self.known[tail[start:]] if start >= 0 else None
+                if isinstance(frame, Frame):
+                    glued += 1
+                    self.stack.insert(depth + glued, frame)
+            elif address == _NO_REFERENCE:
+                self.waits_unnamed = True
+            elif verb == b"- waiting to lock ":
+                thread.blocked_on = self._lock(address, tail)
+            elif verb == b"- waiting on ":
+                thread.waiting_on = self._lock(address, tail)
+            elif verb == b"- waiting to re-lock in wait() ":
+                self.relock = self._lock(address, tail)
+            elif verb.startswith(b"- parking to wait for"):
+                lock = self._lock(address, tail)
+                if lock.class_name.startswith(_OWNABLE):
+                    thread.blocked_on = lock
+                else:
+                    thread.waiting_on = lock
+            elif self.dump is not None:
+                self.dump.unread_lines += 1
+                text = _text(verb + b"<" + address + b">" + tail)
+                self.dump.problems.append(Problem(number, "a lock line of an unknown form", text[:200]))
 
     def _lock(self, address: bytes, tail: bytes) -> Lock:
         """``<ADDRESS> (a CLASS)``; one object per address and dump."""
@@ -488,9 +504,6 @@ class _Reader:
         """Every other line of the grammar."""
         dump = self.dump
         assert dump is not None
-        if text == _SYNCHRONIZERS:
-            dump.ownable_synchronizers = True
-            return True
         if text.startswith(b"0x") and (text[-1:] in b",}" or b"," in text or len(text) <= 18):
             self.listed.append(text)
             return True
@@ -528,7 +541,7 @@ class _Reader:
             thread.internal = False
         else:
             self._settle(thread)
-            self.stack, self.held, self.owned = [], [], []
+            self.stack, self.lock_lines, self.held, self.owned = [], [], [], []
             self.relock, self.waits_unnamed = None, False
             self.mounted = Thread("", number, java_id=int(digits), virtual=True, carrier=thread.name)
         return True
@@ -631,7 +644,7 @@ def _address(printed: str) -> str:
     return printed.strip().lower().removeprefix("0x").lstrip("0")
 
 
-def _number(text: str | None) -> float | None:
+def _number(text: bytes | None) -> float | None:
     try:
         return float(text) if text else None
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain, count, islice
 
@@ -15,22 +16,26 @@ class Lines:
     there is no Python frame in it. A parser that meets a line which is not its own pushes it back and returns.
     """
 
-    __slots__ = ("_stream", "last")
+    __slots__ = ("_ahead", "_stream", "last")
 
     def __init__(self, lines: Iterable[bytes], start: int = 1) -> None:
         self._stream: Iterator[NumberedLine] = zip(count(start), lines, strict=False)
+        self._ahead: deque[NumberedLine] = deque()
         self.last: list[NumberedLine] = []
         """Up to two lines that came before the one a parser was called for (a time stamp, a pid)."""
 
     def __iter__(self) -> Iterator[NumberedLine]:
-        return self._stream
+        return chain(self._pushed_back(), self._stream)
+
+    def _pushed_back(self) -> Iterator[NumberedLine]:
+        while self._ahead:
+            yield self._ahead.popleft()
 
     def push_back(self, *numbered: NumberedLine) -> None:
         """Put lines back in front of the stream; an iterator taken earlier must not be used any more."""
-        self._stream = chain(numbered, self._stream)
+        self._ahead.extendleft(reversed(numbered))
 
     def peek(self, n: int) -> list[NumberedLine]:
         """Return the next ``n`` lines (fewer at the end of the input) without consuming them."""
-        ahead = list(islice(self._stream, n))
-        self.push_back(*ahead)
-        return ahead
+        self._ahead.extend(islice(self._stream, max(0, n - len(self._ahead))))
+        return list(islice(self._ahead, n))

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,7 +21,7 @@ DATA = Path(__file__).parent / "data"
 T = TypeVar("T")
 
 
-@dataclass(slots=True, frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Entry:
     """One rule: frames that match it say what the thread does. Field by field as in the TOML."""
 
@@ -68,8 +69,9 @@ class Globs(Generic[T]):
 
     def __init__(self, items: Iterable[tuple[str, T]], head: int) -> None:
         self._exact: dict[str, list[T]] = {}
-        self._by_head: dict[str, list[tuple[Callable[[str], object], T]]] = {}
-        self._rest: list[tuple[Callable[[str], object], T]] = []
+        self._by_head: dict[str, list[tuple[str, T]]] = {}
+        self._rest: list[tuple[str, T]] = []
+        self._tests: dict[str, Callable[[str], object]] = {}
         self._head = head
         self._cache: dict[str, tuple[T, ...]] = {}
         for pattern, value in items:
@@ -77,22 +79,29 @@ class Globs(Generic[T]):
             if literal == pattern:
                 self._exact.setdefault(pattern, []).append(value)
             elif len(literal) >= head:
-                self._by_head.setdefault(literal[:head], []).append((glob_test(pattern), value))
+                self._by_head.setdefault(literal[:head], []).append((pattern, value))
             else:
-                self._rest.append((glob_test(pattern), value))
+                self._rest.append((pattern, value))
 
     def find(self, text: str) -> tuple[T, ...]:
         """All values whose pattern matches, each once."""
         found = self._cache.get(text)
         if found is None:
             hits = list(self._exact.get(text, ()))
-            hits += [value for test, value in self._by_head.get(text[: self._head], ()) if test(text)]
-            hits += [value for test, value in self._rest if test(text)]
+            near = chain(self._by_head.get(text[: self._head], ()), self._rest)
+            hits += [value for pattern, value in near if self._test(pattern)(text)]
             found = tuple(dict.fromkeys(hits))
             if len(self._cache) > 200_000:
                 self._cache.clear()
             self._cache[text] = found
         return found
+
+    def _test(self, pattern: str) -> Callable[[str], object]:
+        """Compiled when first needed: a dump meets few of the patterns."""
+        test = self._tests.get(pattern)
+        if test is None:
+            self._tests[pattern] = test = glob_test(pattern)
+        return test
 
 
 class Prefixes:

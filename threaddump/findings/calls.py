@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from threaddump.findings.facts import Facts, infinite_by_default, knobs, of_crew, short
 from threaddump.report import Finding, Group, Severity
@@ -17,71 +19,86 @@ PHASES = {
     "request": "waiting for the response",
     "execute": "waiting for the result",
 }
-READING = ("read", "request", "execute", "receive", None)
+HOT = 5
+"""Threads in one call before it can be called hot."""
+
+
+@dataclass(slots=True, frozen=True)
+class HotCall:
+    """Groups of one call that holds many threads, and the threads that wait behind them."""
+
+    groups: tuple[Group, ...]
+    threads: tuple[int, ...]
+    behind: tuple[int, ...]
+    severity: Severity
 
 
 def hot_external_call(facts: Facts) -> Iterable[Finding]:
     """Many threads of one crew are in the same call: the far side is slow or silent, and takes them all along."""
-    for groups in hot_calls(facts):
-        yield _hot_call(facts, groups)
+    for call in hot_calls(facts):
+        yield _hot_call(facts, call)
 
 
-def hot_calls(facts: Facts) -> list[list[Group]]:
-    """The groups of external calls that are hot, together where library and caller are the same."""
+@lru_cache(maxsize=1)
+def hot_calls(facts: Facts) -> list[HotCall]:
+    """The external calls that are hot; groups of the same library and caller are one call."""
     calls: dict[tuple[str | None, str | None], list[Group]] = defaultdict(list)
     for group in facts.groups:
         if group.kind == "external-call":
             calls[group.integration.id if group.integration else None, group.caller].append(group)
-    return [groups for groups in calls.values() if _severity(facts, groups) is not None]
+    found = []
+    for groups in calls.values():
+        threads = [index for group in groups for index in facts.members[group.id]]
+        if len(threads) < HOT:
+            continue
+        waiting = list(facts.waits.graph.behind(threads))
+        severity = _severity(facts, len(threads), threads + waiting)
+        if severity is not None:
+            found.append(HotCall(tuple(groups), tuple(threads), tuple(waiting), severity))
+    return found
 
 
-def _threads(facts: Facts, groups: Sequence[Group]) -> list[int]:
-    return [index for group in groups for index in facts.members[group.id]]
-
-
-def _severity(facts: Facts, groups: Sequence[Group]) -> Severity | None:
-    threads = _threads(facts, groups)
-    waiting = list(facts.waits.graph.behind(threads))
-    count = len(threads)
-    share, _ = facts.share(threads + waiting)
-    if count >= 10 and facts.takes_most(threads + waiting):
+def _severity(facts: Facts, count: int, involved: Sequence[int]) -> Severity | None:
+    """By the share of their crew that is in the call or behind it."""
+    share, _ = facts.share(involved)
+    if count >= 10 and facts.takes_most(involved):
         return "critical"
     if (count >= 10 and share >= 0.2) or count >= 100:
         return "high"
-    if (count >= 5 and share >= 0.25) or (count >= 20 and share >= 0.1):
+    if share >= 0.25 or (count >= 20 and share >= 0.1):
         return "medium"
     return None
 
 
-def _hot_call(facts: Facts, groups: Sequence[Group]) -> Finding:
-    threads = _threads(facts, groups)
-    waiting = list(facts.waits.graph.behind(threads))
-    _, crew = facts.share(threads)
-    main = max(groups, key=lambda group: group.count)
+def _hot_call(facts: Facts, call: HotCall) -> Finding:
+    crew = facts.crew(call.threads)
+    main = max(call.groups, key=lambda group: group.count)
     profile = facts.profile(main.integration)
-    phases = list(dict.fromkeys(group.phase for group in groups))
-    doing = ", ".join(dict.fromkeys(PHASES.get(phase or "read", phase or "") for phase in phases))
+    phases = dict.fromkeys(PHASES.get(group.phase or "read", group.phase or "") for group in call.groups)
     name = main.integration.name if main.integration else "network call"
     system = (main.integration.system or "") if main.integration else ""
-    parts = [f"{system.upper()}, {name}" if system and system.lower() not in name.lower() else name, doing]
+    parts = [f"{system.upper()}, {name}" if system and system.lower() not in name.lower() else name, *phases]
     detail = f"{', '.join(parts)}; {timeout_words(facts, main)}."
-    if waiting:
-        detail += f" {len(waiting)} more thread{'s' * (len(waiting) != 1)} wait{'s' * (len(waiting) == 1)} behind it"
-        detail += _how_behind(facts, threads)
+    if call.behind:
+        many = len(call.behind) != 1
+        detail += f" {len(call.behind)} more thread{'s' * many} wait{'s' * (not many)} behind it"
+        detail += _how_behind(facts, call.threads)
     advice = []
     if main.timed is not True:
-        options = knobs(profile, ("read", "request", "execute") if main.phase in READING else (main.phase or "",))
+        options = knobs(profile, timeout_phases(main))
         advice.append(f"set a {timeout_name(main)}: {options[0]}" if options else f"set a {timeout_name(main)}")
     limits = [f"{knob['knob']} (default: {knob['default']})" for knob in profile.get("pool", ())]
-    if limits and len(threads) >= 10:
+    if limits and any(pool.name == (main.integration and main.integration.id) for pool in facts.waits.pools):
         advice.append(f"limit the calls, so that one silent peer cannot take every thread: {limits[0]}")
-    advice.append(f"look at the service behind {short(main.caller)} first: these threads only wait for it")
+    advice.append(
+        f"look at the service behind {short(main.caller or main.blocking_frame)} first: these threads wait for it"
+    )
     return facts.finding(
         "hot-external-call",
-        _severity(facts, groups) or "medium",
-        f"{of_crew(threads, crew)} are in one external call: {short(main.caller)}",
+        call.severity,
+        f"{of_crew(call.threads, crew)} are in one external call: {short(main.caller or main.blocking_frame)}",
         detail,
-        threads,
+        call.threads,
         advice,
         profile.get("recovery", ()),
         main.id,
@@ -102,6 +119,13 @@ def timeout_name(group: Group) -> str:
     return "connect timeout" if group.phase in {"connect", "handshake"} else "read timeout"
 
 
+def timeout_phases(group: Group) -> tuple[str, ...]:
+    """The phases of a library profile whose timeouts bound this wait."""
+    if group.phase in {"read", "request", "execute", "receive", None}:
+        return ("read", "request", "execute")
+    return (group.phase or "",)
+
+
 def timeout_words(facts: Facts, group: Group) -> str:
     """What can be said of a call's timeout: proven, or only the library's default."""
     name = timeout_name(group)
@@ -109,26 +133,24 @@ def timeout_words(facts: Facts, group: Group) -> str:
         return f"no {name}"
     if group.timed is True:
         return f"with a {name}"
-    phases = ("read", "request", "execute") if group.phase in READING else (group.phase or "",)
-    if infinite_by_default(facts.profile(group.integration), phases):
+    if infinite_by_default(facts.profile(group.integration), timeout_phases(group)):
         return f"no {name} by default, and this dump does not show whether one is set"
     return f"whether it has a {name} is not visible in this dump"
 
 
 def read_without_timeout(facts: Facts) -> Iterable[Finding]:
     """Calls that wait for ever if the peer falls silent; those of a hot call are named there."""
-    hot = {group.id for groups in hot_calls(facts) for group in groups}
+    hot = {group.id for call in hot_calls(facts) for group in call.groups}
     for group in facts.groups:
         if group.kind != "external-call" or group.timed is not False or group.id in hot:
             continue
         profile = facts.profile(group.integration)
-        phases = ("read", "request", "execute") if group.phase in READING else (group.phase or "",)
-        options = knobs(profile, phases)
+        options = knobs(profile, timeout_phases(group))
         name = group.integration.name if group.integration else "network"
         yield facts.finding(
             "read-without-timeout",
             "medium" if group.count >= 5 else "low",
-            f"{of_crew(facts.members[group.id], None)} in {short(group.caller)} "
+            f"{of_crew(facts.members[group.id], None)} in {short(group.caller or group.blocking_frame)} "
             f"{'wait' if group.count != 1 else 'waits'} without a {timeout_name(group)}",
             f"{name}, {PHASES.get(group.phase or 'read', group.phase or '')}: {group.timed_reason}. "
             "If the peer falls silent, the wait never ends.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ from threaddump_parsers.model import Dump
 EVIDENCE_THREADS = 3
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, frozen=True, eq=False)
 class Crew:
     """Threads that do the same work: the request threads, or a pool told by its threads' names."""
 
@@ -26,7 +26,7 @@ class Crew:
     request: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Facts:
     """One dump with all that was concluded before the rules run."""
 
@@ -85,36 +85,38 @@ class Facts:
         return crews
 
     @cached_property
-    def crew_of(self) -> dict[int, Crew]:
-        return {index: crew for crew in self.crews for index in crew.members}
+    def crew_of(self) -> list[Crew | None]:
+        """Each thread's crew."""
+        found: list[Crew | None] = [None] * len(self.verdicts)
+        for crew in self.crews:
+            for index in crew.members:
+                found[index] = crew
+        return found
 
-    def crew(self, threads: Iterable[int]) -> Crew | None:
+    def crew(self, threads: Sequence[int]) -> Crew | None:
         """The crew that most of these threads belong to, None where more than half belong to none."""
-        counts: dict[str, list[int]] = defaultdict(list)
-        indexes = list(threads)
-        for index in indexes:
-            crew = self.crew_of.get(index)
-            if crew is not None:
-                counts[crew.label].append(index)
-        if not counts:
-            return None
-        found = max(counts.values(), key=len)
-        return self.crew_of[found[0]] if 2 * len(found) >= len(indexes) else None
+        counts = Counter(map(self.crew_of.__getitem__, threads))
+        crew, count = max(counts.items(), key=lambda item: item[1], default=(None, 0))
+        return crew if 2 * count >= len(threads) else None
 
     def share(self, threads: Sequence[int]) -> tuple[float, Crew | None]:
         """How much of their crew these threads are; of all threads with work to do where they are of no crew."""
         crew = self.crew(threads)
         if crew is not None:
-            return len(set(threads) & set(crew.members)) / len(crew.members), crew
-        able = sum(verdict.kind != "runtime" for verdict in self.verdicts)
-        return len(threads) / max(able, 1), None
+            return sum(self.crew_of[index] is crew for index in threads) / len(crew.members), crew
+        return len(threads) / max(self.able, 1), None
 
     def takes_most(self, threads: Sequence[int]) -> bool:
         """Whether these are half of the request threads, or half of all threads that could work."""
         crew = self.crew(threads)
         if crew is not None and crew.request:
-            return 2 * len(set(threads) & set(crew.members)) >= len(crew.members)
-        return 2 * len(threads) >= sum(verdict.kind != "runtime" for verdict in self.verdicts)
+            return self.share(threads)[0] >= 0.5
+        return 2 * len(threads) >= self.able
+
+    @cached_property
+    def able(self) -> int:
+        """Threads that could work: all but those of the runtime itself."""
+        return sum(verdict.kind != "runtime" for verdict in self.verdicts)
 
     def profile(self, used: Integration | None) -> dict[str, Any]:
         """The library profile behind an integration; an empty one for what has none."""
