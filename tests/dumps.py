@@ -27,16 +27,29 @@ SOCKET_READ = (
 )
 PARK = ("jdk.internal.misc.Unsafe.park", "java.util.concurrent.locks.LockSupport.park")
 AWAIT = (*PARK, "java.util.concurrent.locks.AbstractQueuedSynchronizer$ConditionObject.await")
-LOCK = (*PARK, "java.util.concurrent.locks.AbstractQueuedSynchronizer.acquire", "java.util.concurrent.locks.ReentrantLock.lock")
+LOCK = (
+    *PARK,
+    "java.util.concurrent.locks.AbstractQueuedSynchronizer.acquire",
+    "java.util.concurrent.locks.ReentrantLock.lock",
+)
 WORKER = (
     "java.util.concurrent.ThreadPoolExecutor.runWorker",
     "java.util.concurrent.ThreadPoolExecutor$Worker.run",
     "java.lang.Thread.run",
 )
-IDLE = (*AWAIT, "java.util.concurrent.LinkedBlockingQueue.take", "java.util.concurrent.ThreadPoolExecutor.getTask", *WORKER)
+IDLE = (
+    *AWAIT,
+    "java.util.concurrent.LinkedBlockingQueue.take",
+    "java.util.concurrent.ThreadPoolExecutor.getTask",
+    *WORKER,
+)
 SLEEP = ("java.lang.Thread.sleep",)
 SERVLET = ("javax.servlet.http.HttpServlet.service", *WORKER)
-APACHE_POOL = (*AWAIT, "org.apache.http.pool.AbstractConnPool.getPoolEntryBlocking", "org.apache.http.impl.client.CloseableHttpClient.execute")
+APACHE_POOL = (
+    *AWAIT,
+    "org.apache.http.pool.AbstractConnPool.getPoolEntryBlocking",
+    "org.apache.http.impl.client.CloseableHttpClient.execute",
+)
 APACHE_CALL = (
     "java.net.SocketInputStream.socketRead0",
     "java.net.SocketInputStream.read",

@@ -83,7 +83,13 @@ def test_a_bad_entry_is_refused_with_file_id_and_consequence(changes: dict[str, 
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"role": "marker", "kind": None}, {"timed": "state"}, {"locals": [{"frame": "a", "name": "b"}]}, {"states": []}],
+    [
+        {},
+        {"role": "marker", "kind": None},
+        {"timed": "state"},
+        {"locals": [{"frame": "a", "name": "b"}]},
+        {"states": []},
+    ],
 )
 def test_a_good_entry_is_accepted(changes: dict[str, Any]) -> None:
     compiler.check_entry({key: value for key, value in (GOOD | changes).items() if value is not None}, "http.toml")
@@ -190,7 +196,9 @@ def test_the_real_catalog_compiles_to_the_same_rules(tmp_path: Path) -> None:
     for family in FAMILIES:
         data = json.loads((copy / f"{family}.json").read_text("utf-8"))
         assert data == json.loads(json.dumps(compiler.compiled_family(copy / family)))
-        assert [entry.id for entry in catalog.Catalog(data).entries] == [entry["id"] for _, entry in toml_entries(family)]
+        assert [entry.id for entry in catalog.Catalog(data).entries] == [
+            entry["id"] for _, entry in toml_entries(family)
+        ]
         assert not {"examples", "counter_examples", "evidence"} & {key for entry in data["entries"] for key in entry}
 
 
@@ -241,7 +249,9 @@ def test_prefixes_are_of_whole_names() -> None:
 # --- the data
 
 
-def wrong(classifier: Classifier, family: str, entry: dict[str, Any], example: dict[str, Any], wanted: bool) -> str | None:
+def wrong(
+    classifier: Classifier, family: str, entry: dict[str, Any], example: dict[str, Any], wanted: bool
+) -> str | None:
     """Why an example does not hold; None where it does."""
     frames = tuple(example_frame(text, family) for text in example["frames"])
     thread = dumps.thread("t", state=example.get("state"))
@@ -342,4 +352,6 @@ def test_timeouts_of_profiles_say_knob_phase_and_default(family: str) -> None:
 def test_no_pattern_names_one_run(family: str) -> None:
     """Addresses and generated numbers differ from run to run: a pattern with one never matches again."""
     run = re.compile(r"0x[0-9a-f]{6,}|\$\$Lambda[$/]\d|Accessor\d+")
-    assert [f"{entry['id']}: {glob}" for _, entry in toml_entries(family) for glob in entry["match"] if run.search(glob)] == []
+    assert [
+        f"{entry['id']}: {glob}" for _, entry in toml_entries(family) for glob in entry["match"] if run.search(glob)
+    ] == []

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import cache
+from itertools import chain
+from zlib import crc32
 
 from threaddump import intake
 from threaddump.classify import Classifier
+from threaddump.fanout import run as run_parts
+from threaddump.fanout import split
 from threaddump.findings import run
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
@@ -19,36 +24,55 @@ from threaddump_parsers.model import Dump
 def analyze(sources: Iterable[Source], on_error: Callable[[Source, InputError], None]) -> Report:
     """Read and analyse every source. Inputs that cannot be used are handed to ``on_error``, the rest goes on."""
     report = Report()
-    classifiers: dict[str, Classifier] = {}
-    seen: dict[int, str] = {}
+    seen: dict[Fingerprint, str] = {}
     for source in sources:
         try:
-            for dump in intake.dumps(source):
-                if dump.family not in classifiers:
-                    classifiers[dump.family] = Classifier(dump.family)
-                analyzed = analyze_dump(dump, classifiers[dump.family], f"d{len(report.dumps) + 1}", source.name)
-                fingerprint = _fingerprint(dump)
-                if fingerprint is not None:
-                    analyzed.duplicate_of = seen.setdefault(fingerprint, analyzed.id)
-                    if analyzed.duplicate_of == analyzed.id:
-                        analyzed.duplicate_of = None
-                report.dumps.append(analyzed)
+            for dump, fingerprint in _analyze_source(source):
+                dump.rename(f"d{len(report.dumps) + 1}")
+                if fingerprint is not None and seen.setdefault(fingerprint, dump.id) != dump.id:
+                    dump.duplicate_of = seen[fingerprint]
+                report.dumps.append(dump)
         except InputError as error:
             on_error(source, error)
     return report
 
 
-def analyze_dump(dump: Dump, classifier: Classifier, dump_id: str, source: str) -> DumpReport:
-    """Everything that is said about one dump."""
+Fingerprint = tuple[str, int | None, int, int, float]
+Analyzed = tuple[DumpReport, Fingerprint | None]
+"""The report on one dump, and what tells the same dump given twice."""
+
+
+def _analyze_source(source: Source) -> list[Analyzed]:
+    parts = split(source)
+    found = _analyze_part(source) if len(parts) == 1 else list(chain.from_iterable(run_parts(_analyze_part, parts)))
+    if not any(dump.total for dump, _ in found):
+        raise InputError(
+            f"{source.name}: a thread dump begins in line {found[0][0].line}, but no thread follows",
+            "the input is cut short: take the dump again and save it whole",
+        )
+    return found
+
+
+def _analyze_part(source: Source) -> list[Analyzed]:
+    return [
+        (analyze_dump(dump, _classifier(dump.family), source.name), _fingerprint(dump)) for dump in intake.dumps(source)
+    ]
+
+
+@cache
+def _classifier(family: str) -> Classifier:
+    return Classifier(family)
+
+
+def analyze_dump(dump: Dump, classifier: Classifier, source: str) -> DumpReport:
+    """Everything that is said about one dump. Its id is given when it enters a report."""
     verdicts = classifier.verdicts(dump)
     groups, group_of = group_threads(dump, verdicts)
     waits = find_waits(dump, verdicts, groups, group_of, classifier)
     facts = Facts(dump, verdicts, groups, group_of, waits, classifier)
     findings = run(facts)
-    for finding in findings:
-        finding.dump = dump_id
     return DumpReport(
-        id=dump_id,
+        id="",
         source=source,
         member=None,
         line=dump.line,
@@ -79,12 +103,14 @@ def analyze_dump(dump: Dump, classifier: Classifier, dump_id: str, source: str) 
     )
 
 
-def _fingerprint(dump: Dump) -> int | None:
+def _fingerprint(dump: Dump) -> Fingerprint | None:
     """Equal for the same dump given twice. Formats without a time stamp have none: two dumps may well be equal."""
     if dump.taken_at is None:
         return None
-    threads = tuple((t.name, t.address, t.state, t.cpu_ms, t.elapsed_s, len(t.stack)) for t in dump.threads)
-    return hash((dump.format, dump.taken_at, dump.pid, threads))
+    threads = dump.threads
+    identity = "".join(f"{thread.address}{thread.state}" for thread in threads)
+    cpu = sum(thread.cpu_ms or 0 for thread in threads)
+    return (dump.taken_at, dump.pid, len(threads), crc32(identity.encode()), round(cpu, 2))
 
 
 def _hints(dump: Dump, facts: Facts) -> list[str]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import codecs
 import re
+import sys
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import BinaryIO
 
-from threaddump.sources import InputError, Source
+from threaddump.sources import InputError, Part, Source
 from threaddump.unreadable import binary, why_no_dump
 from threaddump_parsers import claimant
 from threaddump_parsers.lines import Lines, NumberedLine
@@ -32,7 +33,8 @@ def dumps(source: Source) -> Iterator[Dump]:
     with source.open() as stream:
         try:
             sample = stream.read(SAMPLE)
-            lines = Lines(_lines(sample, stream, source.name))
+            part = source.part or Part(0, sys.maxsize, 1)
+            lines = Lines(islice(_lines(sample, stream, source.name), part.lines), part.first_line)
             found = False
             while _seek_claim(lines):
                 number, line = lines.peek(1)[0]
@@ -48,9 +50,15 @@ def dumps(source: Source) -> Iterator[Dump]:
             raise InputError(
                 f"{source.name}: reading failed: {error.strerror or error}", "check that it is a readable file"
             ) from error
-        if not found:
+        if not found and source.part is None:
             message, hint = why_no_dump(sample)
             raise InputError(f"{source.name}: {message}", hint)
+
+
+def is_plain(sample: bytes) -> bool:
+    """Whether the lines are the file's own bytes, so that parts of it can be read on their own."""
+    marked = any(sample.startswith(mark) for mark, _ in _MARKS)
+    return not marked and _utf16_without_mark(sample) is None and b"\x1b" not in sample and binary(sample) is None
 
 
 def _seek_claim(lines: Lines) -> bool:

@@ -202,6 +202,12 @@ class DumpReport:
     hints: list[str] = field(default_factory=list)
     """Commands that would give a better dump; empty where nothing is missing."""
 
+    def rename(self, dump_id: str) -> None:
+        """Give the dump its id in the report, also where its findings name it."""
+        self.id = dump_id
+        for finding in self.findings:
+            finding.dump = dump_id
+
     @property
     def worst(self) -> Severity | None:
         return min((f.severity for f in self.findings), key=SEVERITIES.index, default=None)

@@ -17,8 +17,20 @@ class InputError(Exception):
     """An input that cannot be used: the message says why, ``hint`` what to do about it."""
 
     def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(message, hint)
+        self.message, self.hint = message, hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(slots=True, frozen=True)
+class Part:
+    """A stretch of a file: the offset of its first byte, how many lines it has, and the number of its first line."""
+
+    start: int
+    lines: int
+    first_line: int
 
 
 @dataclass(slots=True, frozen=True)
@@ -28,6 +40,8 @@ class Source:
     name: str
     path: Path | None
     named: bool = True
+    part: Part | None = None
+    """Set where a big file is read in parts."""
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
@@ -44,6 +58,8 @@ class Source:
         except OSError as error:
             raise InputError(f"{self.name}: {error.strerror or error}", _open_hint(error)) from error
         with stream:
+            if self.part is not None:
+                stream.seek(self.part.start)
             yield stream
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from threaddump.classify import Classifier, Verdict
 from threaddump.convoys import Convoy, find_convoys
@@ -20,6 +20,9 @@ LEASING_FRAMES = 3
 """How many application frames below a pool wait may be the method that leases and then uses the slot."""
 TREE_DEPTH = 40
 """Levels of a wait tree that are drawn; threads further behind are counted all the same."""
+CLASS_INIT = "class-init:"
+"""Begins the id of the lock under which a class is initialised."""
+INITIALISER = "this thread is inside the class's initialiser"
 WORKING = frozenset({"external-call", "io", "running", "sleep", "lock-wait", "sync-wait", "queue-put"})
 
 
@@ -130,6 +133,12 @@ def _owners(dump: Dump) -> dict[str | None, int]:
             holder = _member(dump, name, waits_for.get(name))
             if holder is not None and lock.id is not None:
                 owners.setdefault(lock.id, holder)
+    # The JVM names no owner of a class's initialisation, but only one thread can be inside the class's initialiser.
+    if any(thread.blocked_on is not None and _lock_type(thread.blocked_on) == "class-init" for thread in dump.threads):
+        for index, thread in enumerate(dump.threads):
+            for frame in thread.stack:
+                if frame.function.endswith(".<clinit>"):
+                    owners.setdefault(CLASS_INIT + frame.function.removesuffix(".<clinit>"), index)
     return owners
 
 
@@ -176,7 +185,7 @@ def _deadlocks(dump: Dump, cycles: list[list[int]], graph: WaitGraph) -> list[De
                 locks=[str(lock) for lock in locks],
                 type=_cycle_type(locks),
                 reported_by_runtime=any(names <= printed for printed in reported),
-                evidence="reported",
+                evidence=_basis(locks),
                 behind=len(graph.behind(cycle)),
             )
         )
@@ -201,8 +210,18 @@ def _cycle_type(locks: Iterable[Lock]) -> str:
     return types.pop() if len(types) == 1 else "mixed"
 
 
+def _basis(locks: Iterable[Lock]) -> Basis:
+    bases = {_owner_basis(lock) for lock in locks}
+    return bases.pop() if len(bases) == 1 else "mixed"
+
+
+def _owner_basis(lock: Lock) -> Basis:
+    """How the owner of a lock is known: of a class's initialisation only by the frame that runs it."""
+    return "inferred" if _lock_type(lock) == "class-init" else "reported"
+
+
 def _lock_type(lock: Lock) -> str:
-    if lock.id is not None and lock.id.startswith("class-init:"):
+    if lock.id is not None and lock.id.startswith(CLASS_INIT):
         return "class-init"
     return "synchronizer" if lock.class_name.startswith("java.util.concurrent.") else "monitor"
 
@@ -230,7 +249,9 @@ def _contended(
                 id=key,
                 class_name=lock.class_name,
                 type=_lock_type(lock),
-                owner=_owner(dump, verdicts, owner) if owner is not None and owner not in indexes else None,
+                owner=_owner(dump, verdicts, owner, _owner_basis(lock))
+                if owner is not None and owner not in indexes
+                else None,
                 waiting=[dump.threads[index].name for index in indexes],
                 owner_unknown=None if owner is not None else _why_unowned(lock, dump),
             )
@@ -238,7 +259,7 @@ def _contended(
     return result
 
 
-def _owner(dump: Dump, verdicts: Sequence[Verdict], index: int) -> Owner:
+def _owner(dump: Dump, verdicts: Sequence[Verdict], index: int, evidence: Basis) -> Owner:
     thread, verdict = dump.threads[index], verdicts[index]
     return Owner(
         thread.name,
@@ -247,14 +268,14 @@ def _owner(dump: Dump, verdicts: Sequence[Verdict], index: int) -> Owner:
         verdict.blocking_frame,
         verdict.caller,
         integration(verdict, dump.family) if verdict.kind not in QUIET else None,
-        "reported",
+        evidence,
     )
 
 
 def _why_unowned(lock: Lock, dump: Dump) -> str:
     kind = _lock_type(lock)
     if kind == "class-init":
-        return "the JVM does not print which thread runs the class initialiser"
+        return "the JVM does not print who runs a class initialiser, and no thread is seen inside it"
     if kind == "monitor":
         return "no thread in this dump holds it: it was just released, or a native frame or the VM holds it"
     if "ReentrantLock$" in lock.class_name or "ReentrantReadWriteLock$" in lock.class_name:
@@ -342,7 +363,7 @@ def _pool_locks(dump: Dump, pools: Sequence[PoolJoin], verdicts: Sequence[Verdic
 def _convoy_lock(dump: Dump, verdicts: Sequence[Verdict], convoy: Convoy) -> ContendedLock:
     owner = None
     if convoy.owner is not None:
-        owner = replace(_owner(dump, verdicts, convoy.owner), evidence="inferred")
+        owner = _owner(dump, verdicts, convoy.owner, "inferred")
     return ContendedLock(
         id=convoy.id,
         class_name=convoy.lock,
@@ -449,6 +470,7 @@ class _Chains:
         first = self.verdicts[waiting[0]]
         convoy = self.graph.convoy_of.get(waiting[0])
         lock, lock_class = self._lock(waiting[0])
+        initialising = not pool and lock is not None and lock.startswith(CLASS_INIT)
         used = integration(first, self.family) if pool else None
         return WaitNode(
             group=self.groups[self.group_of[waiting[0]]].id,
@@ -458,8 +480,8 @@ class _Chains:
             threads=[self.threads[i].name for i in waiting],
             lock=lock if not pool else None,
             lock_class=used.name if used else lock_class,
-            evidence="inferred" if pool or convoy else "reported",
-            reason=pool.reason if pool else convoy.reason if convoy else None,
+            evidence="inferred" if pool or convoy or initialising else "reported",
+            reason=pool.reason if pool else convoy.reason if convoy else INITIALISER if initialising else None,
             children=self._children(waiting, seen, level + 1),
         )
 

@@ -11,6 +11,12 @@ A parser is one module of this package that offers
     content, returns at the first line that another parser claims (pushed back), and consumes nothing and yields
     nothing when the stretch turns out not to be its own.
 
+and may offer
+
+``STARTS``
+    a bytes pattern that matches where a dump begins and nowhere else, its time stamp included: big files are cut there
+    and read in parts, by several processes
+
 It is found by listing the package: nothing else has to be edited to add one.
 """
 

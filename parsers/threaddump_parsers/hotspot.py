@@ -51,6 +51,7 @@ NOISE_LINES = 500
 """Lines of something else that may stand between two parts of one dump before it is taken to have ended."""
 PROBLEMS_KEPT = 100
 
+STARTS = re.compile(rb"^(?:\d{1,10}:\r?\n)?(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\r?\n)?Full thread dump ", re.MULTILINE)
 _TITLE = (b"Full thread dump ", b"Full thread dump:")  # up to 1.3 without the name of the VM
 _VM = re.compile(r"Full thread dump (?P<vm>.*?) ?\((?P<version>\S+) ?[^()]*\):?\s*$")
 _DATE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s*$")

@@ -35,7 +35,9 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
             for name, line in zip(cycle.threads, cycle.lines, strict=False)
         ],
         advice=[
-            "take the locks in one order everywhere, or use tryLock with a timeout",
+            "do not use one class in the static initialiser of the other"
+            if cycle.type == "class-init"
+            else "take the locks in one order everywhere, or use tryLock with a timeout",
             "restart this process: a deadlock never ends by itself",
         ],
         recovery=["restart of this process alone; the locks live and die with it"],
