@@ -1,3 +1,45 @@
-"""Tells from a thread dump what the threads are stuck on, who waits behind them, and what to do."""
+"""Tells from a thread dump what the threads are stuck on, who waits behind them, and what to do.
+
+``read`` gives the dumps as they are, ``analyze`` a ``Report`` on them. Importing this package imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from os import PathLike
+
+    from threaddump.report import Report
+    from threaddump_parsers.model import Dump
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "analyze", "read"]
+
+
+def read(path: str | PathLike[str]) -> Iterator[Dump]:
+    """The dumps of a file, in its order, one at a time.
+
+    Raises ``threaddump.sources.InputError`` where the file cannot be read or holds no dump.
+    """
+    from pathlib import Path
+
+    from threaddump.intake import dumps
+    from threaddump.sources import Source
+
+    return dumps(Source(str(path), Path(path)))
+
+
+def analyze(*paths: str | PathLike[str]) -> Report:
+    """The report on the dumps of these files (or folders, or ``-`` for standard input).
+
+    Raises ``threaddump.sources.InputError`` for the first of them that cannot be used.
+    """
+    from threaddump.analyze import analyze as analyze_sources
+    from threaddump.sources import InputError, Source, expand
+
+    def fail(_source: Source, error: InputError) -> None:
+        raise error
+
+    return analyze_sources(expand([str(path) for path in paths]), fail)

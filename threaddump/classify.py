@@ -136,7 +136,9 @@ class Classifier:
             return self._blocked(stack, keys, matched, request)
         zone = self._zone(keys, matched)
         hits = self._candidates(keys, matched, zone, state)
-        primitive = next(((i, e) for i, e in hits if e.role == "primitive"), None)
+        # With native frames the C function stands above the Python one: the same call keeps the same blocking frame.
+        primitives = [(i, e) for i, e in hits if e.role == "primitive"]
+        primitive = next((p for p in primitives if not keys[p[0]].startswith("native:")), next(iter(primitives), None))
         winner = _winner(hits)
         if winner is None:
             kind = self._without_entry(stack, state)

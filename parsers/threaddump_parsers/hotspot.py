@@ -53,7 +53,8 @@ PROBLEMS_KEPT = 100
 
 STARTS = re.compile(rb"^(?:\d{1,10}:\r?\n)?(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\r?\n)?Full thread dump ", re.MULTILINE)
 _TITLE = (b"Full thread dump ", b"Full thread dump:")  # up to 1.3 without the name of the VM
-_VM = re.compile(r"Full thread dump (?P<vm>.*?) ?\((?P<version>\S+) ?[^()]*\):?\s*$")
+# Possessive (*+, ++) where two parts could share text: a hostile line must not cost more than its length.
+_VM = re.compile(r"Full thread dump (?P<vm>.*?)\((?P<version>[^\s()]++)[^()]*+\):?\s*$")
 _DATE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s*$")
 _PID = re.compile(rb"(\d{1,10}):\s*$")
 
@@ -61,10 +62,10 @@ _PID = re.compile(rb"(\d{1,10}):\s*$")
 # STATE [0x..]
 # The name is printed raw (quotes, "tid=", anything): it ends at the last quote, and what follows has none.
 _FIELDS = re.compile(
-    rb" ?(?:#(\d+) )?(?:\[(\d+)\] )?(daemon )?(?:prio=-?\d+ )?(?:os_prio=-?\d+ )?"
+    rb" ?(?:#(\d{1,19}) )?(?:\[(\d{1,19})\] )?(daemon )?(?:prio=-?\d+ )?(?:os_prio=-?\d+ )?"
     rb"(?:cpu=([\d.]+)ms )?(?:elapsed=([\d.]+)s )?(?:allocated=\S+ )?(?:defined_classes=\d+ )?"
-    rb"tid=((?:0x)?[0-9a-fA-F]+)(?: nid=(0x[0-9a-fA-F]+|\d+|NA))?(?: lwp_id=\d+)?"
-    rb" *([^\[]*?) *(\[(?:0x)?[0-9a-fA-F]+(?:\.\.(?:0x)?[0-9a-fA-F]+)?\])?\s*$"
+    rb"tid=((?:0x)?[0-9a-fA-F]+)(?: nid=(0x[0-9a-fA-F]+|\d{1,19}|NA))?(?: lwp_id=\d+)?"
+    rb"([^\[]*+)(\[(?:0x)?[0-9a-fA-F]+(?:\.\.(?:0x)?[0-9a-fA-F]+)?\])?\s*$"
 )
 Header = tuple[bytes, tuple[bytes | None, ...]]
 """A thread's raw name and the groups of ``_FIELDS``."""
@@ -87,7 +88,9 @@ _SYNCHRONIZERS = b"Locked ownable synchronizers:"
 _CARRYING = b"Carrying virtual thread #"
 _MOUNTED = b"Mounted virtual thread #"
 _COMPILER = (b"No compile task", b"Compiling: ")
-_SMR = (b"Threads class SMR info:", b"_java_thread_list", b"_to_delete_list", b"_delete_", b"_smr_", b"_tlh_")
+_SMR = (b"Threads class SMR info:", b"_java_thread_list", b"_delete_", b"_smr_", b"_tlh_")
+_OLD_LIST = (b"_to_delete_list=", b"next-> ")
+"""Lists that the VM is about to free: they name threads that are gone."""
 _DEADLOCK = b"Found one Java-level deadlock:"
 _DEADLOCK_STACKS = b"Java stack information for the threads listed above"
 _DEADLOCK_END = re.compile(rb"Found \d+ deadlocks?\.")
@@ -97,7 +100,9 @@ _DEADLOCK_LOCK = re.compile(
 )
 _NO_REFERENCE = b"no object reference available"
 _CLASS_INIT = b"- waiting on the Class initialization monitor for "
-_EXCEPTION = re.compile(rb"(?:Caused by: |Exception in thread |\s*)[\w.$]+(?:Exception|Error|Throwable)\b")
+_EXCEPTION = re.compile(
+    rb'(?:Caused by: |Suppressed: |Exception in thread ".*" )?[\w.$]+(?:Exception|Error|Throwable)\b', re.DOTALL
+)
 
 # Ownable synchronizers of the JDK that one thread owns exclusively; a thread parked on one wants to own it.
 _OWNABLE = ("java.util.concurrent.locks.ReentrantLock$", "java.util.concurrent.locks.ReentrantReadWriteLock$")
@@ -107,7 +112,7 @@ def claims(line: bytes) -> bool:
     """The title line, or a thread header where the beginning of the dump is missing."""
     if line[:1] == b'"':
         return b" tid=" in line and (b" nid=" in line or b" prio=" in line) and _header(line) is not None
-    return line.startswith(_TITLE)
+    return _is_title(line)
 
 
 def parse(lines: Lines) -> Iterator[Dump]:
@@ -128,7 +133,6 @@ def parse(lines: Lines) -> Iterator[Dump]:
             reader.lock_lines.append((number, len(stack) - 1, item))
             continue
         if item is _BLANK:
-            reader.in_exception = False
             continue
         if item is _SYNCHRONIZERS and reader.dump is not None:
             reader.dump.ownable_synchronizers = True
@@ -143,9 +147,9 @@ def parse(lines: Lines) -> Iterator[Dump]:
         append = stack.append
         if finished is not None:
             yield finished
-            if reader.foreign:
-                lines.push_back((number, line))
-                return
+        if reader.foreign:
+            lines.push_back((number, line))
+            return
     last = reader.finish(number, cut=reader.cut_text)
     if last is not None:
         yield last
@@ -194,6 +198,11 @@ class _KnownLines(dict[bytes, Any]):
         return item
 
 
+def _is_title(line: bytes) -> bool:
+    """The name of the VM has its version behind it; a log may well say "Full thread dump follows"."""
+    return line.startswith(_TITLE) and (b"(" in line or line.startswith(_TITLE[1]))
+
+
 def _text(raw: bytes) -> str:
     """Decode a line; ``kill -3`` writes modified UTF-8, whose surrogate pairs are joined again."""
     try:
@@ -233,8 +242,8 @@ class _Reader:
         self.locks: dict[bytes, Lock] = {}
         self.noise: list[tuple[int, bytes]] = []
         self.noise_lines = 0
-        self.in_exception = False
         self.listed: list[bytes] = []
+        self.old_list = False
         self.jni_seen = self.last_vm_thread_seen = False
         self.pending: list[NumberedLine] = []
         self.last_line = 0
@@ -266,7 +275,7 @@ class _Reader:
             return self._quoted(number, line, text)
         if text[:2] == b"- " and self._other_lock_line(number, text):
             return None
-        if text.startswith(_TITLE):
+        if _is_title(text):
             return self._start(number, _text(text))
         if self.dump is not None and self._known(number, text):
             self._read(number)
@@ -293,7 +302,7 @@ class _Reader:
         self.date = self.pid = None
         self._reset()
         match = _VM.match(title)
-        name = match["vm"] if match else title[len(_TITLE[0]) :].rstrip(": \r\n")
+        name = match["vm"].rstrip() if match else title[len(_TITLE[0]) :].rstrip(": \r\n")
         version = _release(match["version"]) if match else None
         first = number
         if date and number - date[0] == 1:
@@ -340,8 +349,9 @@ class _Reader:
 
     def _join_pending(self, number: int, line: bytes) -> bool:
         """Whether this line, together with the pending ones, is a thread header with a line break in its name."""
-        joined = b"".join(raw for _, raw in self.pending) + line
-        if b" tid=" in line:
+        own = line.startswith(b'"') and b" tid=" in line and _header(line.rstrip()) is not None
+        joined = b"".join(raw.rstrip(b"\r\n") + b"\n" for _, raw in self.pending) + line
+        if b" tid=" in line and not own:
             header = _header(joined.rstrip())
             if header is not None:
                 first = self.pending[0][0]
@@ -369,14 +379,14 @@ class _Reader:
         self.part = "threads"
         name, (java_id, os_id, daemon, cpu, elapsed, address, nid, state, stack_pointer) = header
         assert address is not None
-        words = (state or b"").partition(b" _")[0]
+        words = (state or b"").partition(b" _")[0].strip()
         self.thread = Thread(
             _text(name),
             number,
             state=_OS_STATES.get(words),
             printed_state=words.decode("utf-8", "replace") or None,
             java_id=int(java_id) if java_id else None,
-            native_id=int(os_id) if os_id else int(nid, 0) if nid and nid != b"NA" else None,
+            native_id=int(os_id) if os_id else _native_id(nid),
             address=address.decode(),
             daemon=daemon is not None,
             internal=stack_pointer is None,
@@ -418,7 +428,10 @@ class _Reader:
         if in_wait and self.waits_unnamed and held:
             # Compiled Object.wait prints no object: it is the monitor that the frames below took last.
             thread.waiting_on = held[0].lock
-        if self.relock is not None:
+        if self.relock is not None and thread.state != "BLOCKED":
+            # JDK 9 to 16 print the line below every Object.wait, whether or not the thread was notified.
+            thread.waiting_on = self.relock
+        elif self.relock is not None:
             # Notified, and now wants the monitor back. JDK 17+ prints the line on top, older ones below the wait.
             thread.blocked_on = self.relock
             thread.waiting_on = None
@@ -463,7 +476,7 @@ class _Reader:
             if verb == b"- ":
                 self.owned.append(Held(self._lock(address, tail), None))
             elif verb == b"- locked ":
-                self.held.append(Held(self._lock(address, tail), depth + glued))
+                self.held.append(Held(self._lock(address, tail), depth + glued if depth >= 0 else None))
             elif verb == b"- eliminated ":
                 # JDK 17 and older end this line without a line break: the next frame is glued to it.
                 start = tail.find(b"\tat ")
@@ -506,7 +519,11 @@ class _Reader:
         dump = self.dump
         assert dump is not None
         if text.startswith(b"0x") and (text[-1:] in b",}" or b"," in text or len(text) <= 18):
-            self.listed.append(text)
+            if not self.old_list:
+                self.listed.append(text)
+            return True
+        if text.startswith(_OLD_LIST):
+            self.old_list = True
             return True
         if text == b"}" or text.startswith(_SMR) or text.startswith(_COMPILER):
             return True
@@ -535,7 +552,7 @@ class _Reader:
 
     def _virtual(self, number: int, text: bytes) -> bool:
         thread, digits = self.thread, text.rpartition(b"#")[2]
-        if thread is None or not digits.isdigit():
+        if thread is None or not digits.isdigit() or len(digits) > 19:
             return False
         if text.startswith(_CARRYING):
             thread.carries = int(digits)
@@ -598,8 +615,8 @@ class _Reader:
         if self.jni_seen and self.noise_lines > NOISE_LINES:
             self.foreign = True
             return self.finish()
-        if self.part == "threads" and _EXCEPTION.match(text):
-            # A stack trace that the application printed into the dump: its frames are not this thread's.
+        if self.part == "threads" and self.thread and (self.thread.internal or _EXCEPTION.match(text)):
+            # Perhaps a stack trace that the application printed into the dump: its frames are not this thread's.
             self._end_thread()
         return None
 
@@ -615,11 +632,13 @@ class _Reader:
         self._end_cycle()
         dump.end_line = end if end and not self.noise_lines else self.last_line
         listed = sum(text.count(b"0x") for text in self.listed)
-        entries = sum(not thread.internal for thread in dump.threads)
+        entries = sum(not thread.internal and not thread.virtual for thread in dump.threads)
         missing = self._missing(dump) if listed > entries else 0
         if missing:
             dump.truncated.append(f"the dump lists {listed} Java threads, {missing} of them are not in this input")
-        if not self.jni_seen and not self.last_vm_thread_seen and not missing and dump.threads:
+        # Up to Java 8 this thread comes last; 1.4 and 5 print nothing more.
+        complete = self.jni_seen or (self.last_vm_thread_seen and not self.listed)
+        if not complete and not missing and dump.threads:
             dump.truncated.append("the end of the dump is missing (no line 'JNI global ref...')")
         if cut is not None:
             dump.end_line = cut[0]
@@ -645,6 +664,13 @@ def _address(printed: str) -> str:
     return printed.strip().lower().removeprefix("0x").lstrip("0")
 
 
+def _native_id(nid: bytes | None) -> int | None:
+    """In hexadecimal up to Java 17, decimal later."""
+    if nid is None or nid == b"NA":
+        return None
+    return int(nid, 16) if nid.startswith(b"0x") else int(nid)
+
+
 def _number(text: bytes | None) -> float | None:
     try:
         return float(text) if text else None
@@ -654,7 +680,7 @@ def _number(text: bytes | None) -> float | None:
 
 def _release(version: str) -> str:
     """The Java release behind the VM's version: up to Java 8 HotSpot had numbers of its own (25.292-b10 is 8u292)."""
-    match = re.match(r"(\d+)\.(\d+)-b\d+", version)
+    match = re.match(r"(\d{1,3})\.(\d+)-b\d+", version)
     if match is None:
         return version
     hotspot, update = int(match[1]), match[2]

@@ -30,6 +30,9 @@ _GENERATED = (
 )
 _MAYBE_GENERATED = re.compile(r"\$\$|\$Proxy|Generated|LambdaForm|/0x|\$ByteBuddy|\$Hib|\$Mock")
 
+_SOURCE_LINE = re.compile(r"[\w$-]+\.\w+:\d+")
+"""Kotlin's names may hold blanks and parentheses: then the source has to look like one."""
+
 
 def java_function(function: str) -> str:
     """``package.Class.method`` without loader, module and run-dependent parts of generated names."""
@@ -42,16 +45,19 @@ def java_function(function: str) -> str:
 
 def java_frame(text: str) -> Frame | None:
     """The frame in ``package.Class.method(source)``, or None where the text has no such form."""
-    function, paren, source = text.partition("(")
+    function, _, source = text.rpartition("(")
+    function = function.strip()
     end = source.rfind(")")
-    if not paren or end < 0 or "." not in function or " " in function.strip():
+    if end < 0 or "." not in function:
         return None
     source = source[:end].rpartition("/")[2]
+    if " " in function and not _SOURCE_LINE.fullmatch(source):
+        return None  # prose: "at the end of the queue (see docs)"
     if source == "Native Method":
         return Frame(java_function(function), native=True)
     if source == "Unknown Source":
         return Frame(java_function(function))
     file, colon, line = source.rpartition(":")
-    if colon and line.isascii() and line.isdigit():
+    if colon and line.isascii() and line.isdigit() and len(line) <= 9:
         return Frame(java_function(function), file, int(line))
     return Frame(java_function(function), source or None)

@@ -17,6 +17,8 @@ from threaddump_parsers.model import Dump, Lock, Thread
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 
+NO_TIMES = (None, None, False)
+INTERNAL = (None, None, True)
 TITLE = "Full thread dump OpenJDK 64-Bit Server VM (17.0.15+6 mixed mode, sharing):\n\n"
 END = "\nJNI global refs: 16, weak refs: 0\n\n"
 VM_THREADS = """\
@@ -113,7 +115,7 @@ def test_runtime_and_version(title: str, runtime: str, version: str | None) -> N
 
 def test_pid_and_date_before_the_title() -> None:
     dump = only(TITLE + entry("at a.B.c(B.java:1)") + END, b"25187:\n", b"2026-11-23 02:01:22\n")
-    assert (dump.pid, dump.taken_at, dump.line, dump.end_line) == (25187, "2026-11-23T02:01:22", 1, 9)
+    assert (dump.pid, dump.taken_at, dump.line, dump.end_line) == (25187, "2026-11-23T02:01:22", 1, 11)
 
 
 def test_a_date_further_above_is_not_the_dumps() -> None:
@@ -144,8 +146,7 @@ def test_no_date_and_no_pid() -> None:
         ),
         pytest.param(
             '"exec-1" prio=10 tid=0x00007f4b1c0f2000 nid=0x5e1f waiting for monitor entry [0x00007f4b0a9e8000]',
-            ("exec-1", None, 0x5E1F, "0x00007f4b1c0f2000", False, "BLOCKED", "waiting for monitor entry", None, None)
-            + (False,),
+            ("exec-1", None, 0x5E1F, "0x00007f4b1c0f2000", False, "BLOCKED", "waiting for monitor entry", *NO_TIMES),
             id="java-7",
         ),
         pytest.param(
@@ -200,14 +201,30 @@ def test_no_date_and_no_pid() -> None:
         ),
         pytest.param(
             '"Concurrent Mark-Sweep GC Thread" prio=10 tid=0x00007f4b1c05e000 nid=0x5e11 runnable',
-            ("Concurrent Mark-Sweep GC Thread", None, 0x5E11, "0x00007f4b1c05e000", False, "RUNNABLE", "runnable")
-            + (None, None, True),
+            (
+                "Concurrent Mark-Sweep GC Thread",
+                None,
+                0x5E11,
+                "0x00007f4b1c05e000",
+                False,
+                "RUNNABLE",
+                "runnable",
+                *INTERNAL,
+            ),
             id="vm-thread-java-7",
         ),
         pytest.param(
             '"GC task thread#0 (ParallelGC)" os_prio=0 tid=0x00007f155001e000 nid=0x729b runnable ',
-            ("GC task thread#0 (ParallelGC)", None, 0x729B, "0x00007f155001e000", False, "RUNNABLE", "runnable")
-            + (None, None, True),
+            (
+                "GC task thread#0 (ParallelGC)",
+                None,
+                0x729B,
+                "0x00007f155001e000",
+                False,
+                "RUNNABLE",
+                "runnable",
+                *INTERNAL,
+            ),
             id="vm-thread-java-8",
         ),
         pytest.param(
@@ -748,7 +765,7 @@ def test_a_deadlock(blank: str, heap: str) -> None:
         ("0x00000000ffc4bcd8", "com.shop.Account"),
         ("0x00000000ffc4bcc8", "com.shop.Account"),
     ]
-    assert deadlock.line == 18
+    assert deadlock.line == 19
     assert (dump.problems, dump.unread_lines, dump.truncated) == ([], 0, [])
 
 
@@ -808,9 +825,8 @@ def test_lines_of_the_application_between_the_parts() -> None:
     assert len(dump.deadlocks) == 1
     assert dump.unread_lines == 7
     assert [(p.reason, p.text) for p in dump.problems] == [("not part of the thread dump", LOG.rstrip("\n"))] * 7
-    assert [p.line for p in dump.problems] == [
-        n for n, line in enumerate(text.split("\n"), 1) if line in LOG and line
-    ] + [text.count("\n") + 3]
+    within = [number for number, line in enumerate(text.split("\n"), 1) if line and line in LOG]
+    assert [problem.line for problem in dump.problems] == [*within, text.count("\n") + 3]
 
 
 def test_lines_of_the_application_within_a_stack() -> None:
@@ -914,7 +930,7 @@ def test_several_dumps_in_one_input() -> None:
     assert [[t.name for t in dump.threads] for dump in dumps] == [["one"], ["uno"], ["eins"]]
     assert [dump.taken_at for dump in dumps] == [None, "2026-11-23T02:01:22", "2026-11-23T02:01:22"]
     assert [dump.pid for dump in dumps] == [None, None, 77]
-    assert [(dump.line, dump.end_line) for dump in dumps] == [(1, 8), (10, 18), (20, 29)]
+    assert [(dump.line, dump.end_line) for dump in dumps] == [(1, 8), (10, 18), (20, 30)]
     assert all(dump.truncated == [] and dump.problems == [] for dump in dumps)
 
 
@@ -935,7 +951,7 @@ def test_a_cut_dump_before_a_whole_one() -> None:
 def test_the_dump_of_another_format_ends_this_one() -> None:
     other = b"Process 1: python x.py\n"
     assert claimant(other) is not None
-    lines = Lines((TITLE + entry("at a.B.c(B.java:1)") + END).encode().splitlines(keepends=True) + [other])
+    lines = Lines([*(TITLE + entry("at a.B.c(B.java:1)") + END).encode().splitlines(keepends=True), other])
     assert len(list(hotspot.parse(lines))) == 1
     assert [line for _, line in lines] == [other]
 
@@ -1071,9 +1087,10 @@ def sound(dumps: list[Dump]) -> None:
         for found in dump.threads:
             assert dump.line <= found.line <= dump.end_line
             assert all(held.depth is None or 0 <= held.depth < len(found.stack) for held in found.holds)
-            assert len({held.lock.id for held in found.holds}) == len(found.holds)
-            assert found.blocked_on is None or found.blocked_on not in [held.lock for held in found.holds]
-            assert found.name.encode("utf-8")
+            monitors = [held.lock for held in found.holds if held.depth is not None]
+            assert len(set(monitors)) == len(monitors)
+            assert found.blocked_on is None or found.blocked_on not in monitors
+            found.name.encode()  # no halves of surrogate pairs
         assert all(problem.line >= dump.line for problem in dump.problems)
 
 

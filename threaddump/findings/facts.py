@@ -161,6 +161,21 @@ class Facts:
         )
 
 
+KIND_WORDS = {
+    "external-call": "in external calls",
+    "pool-wait": "waiting for a slot of a pool",
+    "lock-wait": "waiting for a lock",
+    "sync-wait": "waiting for another thread",
+    "queue-put": "waiting for room in a queue",
+    "io": "in file or pipe I/O",
+    "sleep": "asleep",
+    "running": "running",
+    "idle": "idle",
+    "unknown": "in a frame whose kind is not known",
+}
+"""What a count of threads of one kind is called in a sentence."""
+
+
 def crew_name(thread_name: str) -> str:
     """A thread's name without its number: ``http-nio-8080-exec-``; empty where it has none."""
     name = thread_name.rstrip("'\")]")

@@ -9,6 +9,9 @@ from threaddump.findings.facts import Facts, of_crew, short, short_class
 from threaddump.groups import QUIET
 from threaddump.report import Chain, Deadlock, Evidence, Finding, Severity, WaitNode
 
+RING = 6
+"""Threads of a cycle that a sentence names."""
+
 
 def deadlock(facts: Facts) -> Iterable[Finding]:
     """A cycle of threads that wait for each other: nothing but an end of the process resolves it."""
@@ -17,8 +20,10 @@ def deadlock(facts: Facts) -> Iterable[Finding]:
 
 
 def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
-    found = "the runtime reports it too" if cycle.reported_by_runtime else "the runtime does not report it"
-    steps = ", ".join(f'"{name}" wants {lock}' for name, lock in zip(cycle.threads, cycle.locks, strict=False))
+    found = "The runtime reports it too" if cycle.reported_by_runtime else "The runtime does not report it"
+    ring = " → ".join(f'"{name}"' for name in [*cycle.threads[:RING], *cycle.threads[:1]])
+    if len(cycle.threads) > RING:
+        ring = f"{ring} (over {len(cycle.threads)} threads)"
     behind = f", {cycle.behind} more wait behind them" if cycle.behind else ""
     texts = {
         thread.line: verdict.blocking_frame for thread, verdict in zip(facts.dump.threads, facts.verdicts, strict=True)
@@ -27,7 +32,7 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
         id="deadlock",
         severity="critical",
         title=f"deadlock of {len(cycle.threads)} threads ({cycle.type}){behind}",
-        detail=f"{steps}; each lock is held by the next thread of the cycle ({found}).",
+        detail=f"Each wants a lock that the next one holds: {ring}. {found}.",
         threads=len(cycle.threads) + cycle.behind,
         thread_names=list(cycle.threads),
         evidence=[

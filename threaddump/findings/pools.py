@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from threaddump.findings.facts import Facts, knobs, of_crew, short
+from threaddump import catalog
+from threaddump.findings.facts import KIND_WORDS, Facts, knobs, of_crew, short, short_class
 from threaddump.groups import integration
 from threaddump.report import Finding, Severity
 from threaddump.waits import PoolJoin
@@ -33,18 +34,22 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
     timed = False if untimed == len(verdicts) else True if not untimed and first.timed else None
     used = integration(first, facts.dump.family)
     profile = facts.profile(used)
-    name = short(used.name) if used and ":" not in used.name and " " not in used.name else used.name if used else "pool"
+    name = used.name if used else "a pool"
+    if used is not None and used.id not in catalog.libraries(facts.dump.family):
+        name = short_class(used.name)  # the application's own pool
     crew = facts.crew(pool.waiters)
     words = {False: "without a timeout", True: "with a timeout", None: "with an unknown timeout"}[timed]
     if timed is None and untimed:
         words = f"{untimed} of them without a timeout"
-    detail = f"They wait in {short(first.blocking_frame)}, called by {short(first.caller)}. "
+    place = f"{short(first.blocking_frame)}, called by {short(first.caller)}"
+    detail = f"They wait in {place}. " if first.caller else f"They wait in {short(first.blocking_frame)}. "
     holders = pool.holders
     if holders:
         doing = facts.verdicts[holders[0]]
         detail += (
-            f"The slots are probably held by {len(holders)} thread{'s' * (len(holders) != 1)} in {short(doing.caller)} "
-            f"({doing.kind}; inferred: {pool.reason})."
+            f"The slots are probably held by {len(holders)} thread{'s' * (len(holders) != 1)} "
+            f"{KIND_WORDS.get(doing.kind, doing.kind)} in {short(doing.caller or doing.blocking_frame)} "
+            f"(inferred: {pool.reason})."
         )
     else:
         detail += "No thread of this dump is seen to hold a slot: a leak, or the holders wait elsewhere."

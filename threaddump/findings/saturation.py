@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from threaddump.findings.facts import Crew, Facts
+from threaddump.findings.facts import KIND_WORDS, Crew, Facts
 from threaddump.report import Finding
 
 CREW_SIZE = 8
@@ -28,13 +28,15 @@ def request_threads_saturated(facts: Facts) -> Iterable[Finding]:
 def _saturated(facts: Facts, crew: Crew, kinds: Counter[str], stuck: int) -> Finding:
     size = len(crew.members)
     label = "request threads" if crew.request else f"{crew.label}* threads"
-    parts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    who = f"all {size} {label} wait" if stuck == size else f"{stuck} of {size} {label} wait"
+    parts = ", ".join(f"{count} {KIND_WORDS.get(kind, kind)}" for kind, count in kinds.most_common())
     threads = [index for index in crew.members if facts.verdicts[index].kind in STUCK | {"sync-wait"}]
+    cpu = _cpu(facts, crew, kinds["running"])
     return facts.finding(
         "request-threads-saturated" if crew.request else "thread-pool-saturated",
         "high",
-        f"all {size} {label} are taken and {stuck} of them wait: not a CPU problem",
-        f"{parts}. {_cpu(facts, crew, kinds['running'])} New work queues in front of this process.",
+        f"{who} and none is free: not a CPU problem" if not kinds["idle"] else f"{who}: not a CPU problem",
+        f"{parts[0].upper()}{parts[1:]}. {cpu} New work queues in front of the process.",
         threads,
         [
             "do not add threads or CPU: cut at the call or lock these threads wait for",
@@ -47,9 +49,8 @@ def _cpu(facts: Facts, crew: Crew, running: int) -> str:
     threads = [facts.dump.threads[index] for index in crew.members]
     measured = [(t.cpu_ms, t.elapsed_s) for t in threads if t.cpu_ms is not None and t.elapsed_s]
     if len(measured) < len(threads) / 2:
-        return f"{running} of them run; the dump has no CPU times."
+        return f"{running} of them run{'s' * (running == 1)}; the dump has no CPU times."
     used = sum(cpu for cpu, _ in measured) / 1000
     alive = sum(elapsed for _, elapsed in measured)
-    share = used / alive
-    low = "low" if share < LOW_CPU else "not low"
-    return f"CPU is {low}: {used:.3g} s used in {alive:.3g} s of thread time."
+    low = "low" if used < LOW_CPU * alive else "not low"
+    return f"CPU is {low}: {used:,.1f} s used in {alive:,.0f} s of thread time."
