@@ -436,7 +436,7 @@ def test_slots_of_the_pool_object_in_the_local_variables() -> None:
 
 def test_without_local_variables_the_caller_decides() -> None:
     made = dump([python_waiter("w", None), python_caller("h-1", None), python_caller("h-2", None)], "python")
-    check_join(made, ["h-1", "h-2"], "the same client below the same caller orders/s.py:C.reserve")
+    check_join(made, ["h-1", "h-2"], "both are below orders/s.py:reserve: the waiters lease there")
 
 
 def test_a_pool_behind_a_lock_and_a_lock_behind_a_pool_are_one_chain() -> None:
