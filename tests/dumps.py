@@ -179,7 +179,9 @@ def facts(made: Dump) -> Facts:
 
 
 def analyzed(made: Dump) -> DumpReport:
-    return analyze_dump(made, Classifier(made.family), "d1", "dump.txt")
+    report = analyze_dump(made, Classifier(made.family), "dump.txt")
+    report.rename("d1")
+    return report
 
 
 def findings(made: Dump, rule: str | None = None) -> list[Finding]:

@@ -110,10 +110,98 @@ _OWNABLE = ("java.util.concurrent.locks.ReentrantLock$", "java.util.concurrent.l
 
 def claims(line: bytes) -> bool:
     """The title line, or a thread header where the beginning of the dump is missing."""
-    if line[:1] == b'"' and b" tid=" in line:
-        header = _header(line)
+    if line[:1] == b'"':
+        header = _header(line) if b" tid=" in line else None
         # With a #TID but without os_prio= it is the serviceability agent's: its frames have another form.
         return header is not None and (header[1][0] is None or b" os_prio=" in line)
+    return _is_title(line)
+
+
+def parse(lines: Lines) -> Iterator[Dump]:
+    """Read one stretch: dumps that follow each other, with other lines between them."""
+    reader = _Reader(lines.last)
+    known = reader.known
+    stack = reader.stack
+    append = stack.append
+    number = 0
+    for number, line in lines:
+        # The hot loop. Nine of ten lines are frames that were seen before: one dict look-up and an append.
+        item = known[line]
+        kind = item.__class__
+        if kind is Frame:
+            append(item)
+            continue
+        if kind is tuple:
+            reader.lock_lines.append((number, len(stack) - 1, item))
+            continue
+        if item is _BLANK:
+            continue
+        if item is _SYNCHRONIZERS and reader.dump is not None:
+            reader.dump.ownable_synchronizers = True
+            continue
+        if kind is _State and reader.thread is not None:
+            thread = reader.mounted or reader.thread
+            thread.printed_state, thread.state = item
+            thread.internal = False
+            continue
+        finished = reader.take(number, line)
+        stack = reader.stack
+        append = stack.append
+        if finished is not None:
+            yield finished
+        if reader.foreign:
+            lines.push_back((number, line))
+            return
+    last = reader.finish(number, cut=reader.cut_text)
+    if last is not None:
+        yield last
+
+
+_BLANK = object()
+
+
+class _State(NamedTuple):
+    """A line ``   java.lang.Thread.State: WAITING (parking)``."""
+
+    printed: str
+    state: str
+
+
+_LockLine = tuple[bytes, bytes, bytes]
+"""``- VERB <ADDRESS>TAIL``: what it means is decided when the thread's lines are complete."""
+
+
+class _KnownLines(dict[bytes, Any]):
+    """Raw line to what it says, for lines that come again and again: frames, states, blank lines.
+
+    Lock lines differ in their addresses: they are cut in three and not kept. None for every other line.
+    """
+
+    def __missing__(self, line: bytes) -> Any:
+        text = line.strip()
+        if text[:2] == b"- ":
+            verb, bracket, rest = text.partition(b"<")
+            address, _, tail = rest.partition(b">")
+            return (verb, address, tail) if bracket else None
+        item: Any = None
+        if text[:3] == b"at ":
+            item = java_frame(_text(text[3:]))
+        elif not text:
+            item = _BLANK
+        elif text == _SYNCHRONIZERS:
+            item = _SYNCHRONIZERS
+        elif text.startswith(_STATE_LINE):
+            printed = _text(text[len(_STATE_LINE) :])
+            item = _State(printed, printed.partition(" ")[0])
+        if item is not None:
+            if len(self) >= LINE_CACHE:
+                self.clear()
+            self[line] = item
+        return item
+
+
+def _is_title(line: bytes) -> bool:
+    """The name of the VM has its version behind it; a log may well say "Full thread dump follows"."""
     return line.startswith(_TITLE) and (b"(" in line or line.startswith(_TITLE[1]))
 
 
