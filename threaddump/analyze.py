@@ -118,7 +118,8 @@ def _hints(dump: Dump, facts: Facts) -> list[str]:
     pid = dump.pid or "PID"
     hints = []
     if dump.format == "hotspot":
-        if not dump.ownable_synchronizers and any(lock.owner_unknown for lock in facts.waits.locks):
+        unowned = any(lock.type == "synchronizer" and lock.owner is None for lock in facts.waits.locks)
+        if unowned and not dump.ownable_synchronizers:
             hints.append(f"owners of java.util.concurrent locks: jcmd {pid} Thread.print -l -e")
         if any(thread.carries is not None for thread in dump.threads):
             hints.append(f"virtual threads are not in this text: jcmd {pid} Thread.dump_to_file -format=json FILE")

@@ -111,7 +111,8 @@ _OWNABLE = ("java.util.concurrent.locks.ReentrantLock$", "java.util.concurrent.l
 def claims(line: bytes) -> bool:
     """The title line, or a thread header where the beginning of the dump is missing."""
     if line[:1] == b'"':
-        header = _header(line) if b" tid=" in line else None
+        fields = b" tid=" in line and (b" nid=" in line or b" prio=" in line)
+        header = _header(line) if fields else None
         # With a #TID but without os_prio= it is the serviceability agent's: its frames have another form.
         return header is not None and (header[1][0] is None or b" os_prio=" in line)
     return _is_title(line)

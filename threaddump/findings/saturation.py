@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from threaddump.findings.facts import KIND_WORDS, Crew, Facts
+from threaddump.groups import QUIET
 from threaddump.report import Finding
 
 CREW_SIZE = 8
@@ -17,7 +18,12 @@ LOW_CPU = 0.2
 
 def request_threads_saturated(facts: Facts) -> Iterable[Finding]:
     """No thread of a crew is free and nearly all of them wait: more CPU would change nothing."""
+    graph = facts.waits.graph
+    # Who waits behind an idle owner queues for its place (accept, poll): free as the owner is.
+    followers = graph.behind(index for index in graph.waiters if facts.verdicts[index].kind in QUIET)
     for crew in facts.crews:
+        if 2 * sum(index in followers for index in crew.members) > len(crew.members):
+            continue
         kinds = Counter(facts.verdicts[index].kind for index in crew.members)
         stuck = sum(kinds[kind] for kind in STUCK) + (kinds["sync-wait"] if crew.request else 0)
         if len(crew.members) < CREW_SIZE or kinds["idle"] > len(crew.members) * 0.02 or stuck < len(crew.members) * 0.9:

@@ -1,0 +1,460 @@
+"""Every rule: a case in which it speaks, with its severity and evidence, and cases like it in which it is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dumps
+from dumps import blocked, dump, facts, findings, monitor, reentrant, thread, times
+from threaddump.findings import RULES, run
+from threaddump.report import SEVERITIES, Finding
+from threaddump_parsers.model import Dump, Thread
+
+SLOT = "com.shop.orders.Gateway.slotFor"
+READ_FOREVER = (
+    "sun.nio.ch.SocketDispatcher.read0",
+    "sun.nio.ch.NioSocketImpl.tryRead",
+    "sun.nio.ch.NioSocketImpl.implRead",
+    "java.net.Socket$SocketInputStream.read",
+    *dumps.APACHE_CALL[2:],
+)
+"""A read that shows that no timeout was set: with one, the JDK polls first."""
+READ_TIMED = (
+    "sun.nio.ch.Net.poll",
+    "sun.nio.ch.NioSocketImpl.park",
+    "sun.nio.ch.NioSocketImpl.timedRead",
+    *READ_FOREVER[2:],
+)
+
+
+def calls(count: int, prefix: str = "exec", words: tuple[str, ...] = READ_FOREVER, **changes: Any) -> list[Thread]:
+    return times(count, prefix, *words, SLOT, *dumps.SERVLET, state="RUNNABLE", **changes)
+
+
+def leases(count: int, prefix: str = "lease", state: str = "WAITING") -> list[Thread]:
+    return times(count, prefix, *dumps.APACHE_POOL, SLOT, *dumps.SERVLET, state=state)
+
+
+def idle(count: int, prefix: str = "exec-idle") -> list[Thread]:
+    return times(count, prefix, *dumps.IDLE, state="WAITING")
+
+
+def running(count: int, prefix: str = "busy") -> list[Thread]:
+    return times(count, prefix, "com.shop.Cart.total", *dumps.SERVLET, state="RUNNABLE")
+
+
+def behind(count: int, lock: Any = None, prefix: str = "exec") -> list[Thread]:
+    return [blocked(f"{prefix}-{n}", lock or monitor("0xa")) for n in range(count)]
+
+
+def owner(lock: Any, words: tuple[str, ...] = dumps.SLEEP, state: str = "TIMED_WAITING", name: str = "owner") -> Thread:
+    return thread(name, *words, "com.shop.Feed.pause", *dumps.WORKER, state=state, holds=[lock])
+
+
+def ring() -> list[Thread]:
+    a, b = monitor("0xa"), monitor("0xb")
+    return [blocked("one", b, holds=[a]), blocked("two", a, holds=[b])]
+
+
+def one(made: Dump, rule: str) -> Finding:
+    found = findings(made, rule)
+    assert len(found) == 1, [finding.title for finding in found]
+    return found[0]
+
+
+# What each rule says in a plain case: its finding's id, severity, how many threads, and words of the title.
+CASES: dict[str, tuple[Dump, str, str, int, str]] = {
+    "deadlock": (dump([*ring(), *running(3)]), "deadlock", "critical", 2, "deadlock of 2 threads (monitor)"),
+    "hot_external_call": (
+        dump([*calls(40), *running(10)]),
+        "hot-external-call",
+        "critical",
+        40,
+        "40 of 50 request threads are in one external call: Gateway.slotFor",
+    ),
+    "pool_wait": (
+        dump([*calls(4), *leases(12), *running(40)]),
+        "pool-wait-untimed",
+        "high",
+        12,
+        "12 of 56 request threads wait for a slot of Apache HttpClient 4",
+    ),
+    "threads_behind_one_owner": (
+        dump([owner(monitor("0xa")), *behind(12), *running(40)]),
+        "threads-behind-one-owner",
+        "high",
+        12,
+        '12 of 12 exec-* threads wait behind one owner: "owner" holds Calendar',
+    ),
+    "lock_owner_unknown": (
+        dump([*behind(10), *running(40)]),
+        "lock-owner-unknown",
+        "medium",
+        10,
+        "10 of 10 exec-* threads wait for one Calendar; its owner is unknown",
+    ),
+    "request_threads_saturated": (
+        dump([*leases(20, state="TIMED_WAITING")]),
+        "request-threads-saturated",
+        "high",
+        20,
+        "all 20 request threads wait and none is free: not a CPU problem",
+    ),
+    "read_without_timeout": (
+        dump([*calls(3), *running(60)]),
+        "read-without-timeout",
+        "low",
+        3,
+        "3 threads in Gateway.slotFor wait without a read timeout",
+    ),
+    "truncated_input": (
+        dump(running(3), truncated=["the end of the dump is missing"]),
+        "truncated-input",
+        "medium",
+        0,
+        "the dump is not complete: 3 threads are here, others are missing",
+    ),
+}
+
+
+def test_every_rule_has_a_case() -> None:
+    assert {rule.__name__ for rule in RULES} == set(CASES)
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_the_rule_speaks(rule: str) -> None:
+    made, id, severity, threads, words = CASES[rule]
+    finding = one(made, id)
+    assert (finding.severity, finding.threads) == (severity, threads)
+    assert words in finding.title
+    assert finding.detail
+    assert finding.advice
+    assert finding.dump == "d1"
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_evidence_is_a_thread_its_line_and_its_frame(rule: str) -> None:
+    made, id, _, _, _ = CASES[rule]
+    evidence = one(made, id).evidence
+    assert evidence
+    by_line = {thread.line: thread.name for thread in made.threads}
+    for place in evidence:
+        assert place.text
+        if id == "truncated-input":
+            assert (place.thread, place.line) == (None, made.end_line)
+        else:
+            assert by_line[place.line] == place.thread
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_without_the_rule_its_finding_is_gone(
+    rule: Callable[..., Iterable[Finding]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, id, _, _, _ = CASES[rule.__name__]
+    monkeypatch.setattr("threaddump.findings.RULES", tuple(other for other in RULES if other is not rule))
+    assert id not in {finding.id for finding in run(facts(made))}
+
+
+HEALTHY = dump([*idle(200), *running(4), *times(3, "tick", *dumps.SLEEP, "com.shop.Tick.run", state="TIMED_WAITING")])
+
+
+def test_idle_pools_are_no_finding() -> None:
+    assert findings(HEALTHY) == []
+    assert findings(dump(idle(500))) == []
+    assert findings(dump([])) == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
+def test_findings_are_sorted_and_cite_lines_of_threads(hot: int, lease: int, stuck: int, free: int) -> None:
+    made = dump([*calls(hot), *leases(lease), owner(monitor("0xa")), *behind(stuck, prefix="w"), *idle(free)])
+    found = findings(made)
+    ranks = [SEVERITIES.index(finding.severity) for finding in found]
+    assert ranks == sorted(ranks)
+    lines = {thread.line: thread.name for thread in made.threads}
+    for finding in found:
+        assert finding.threads <= len(made.threads)
+        assert all(lines[place.line] == place.thread for place in finding.evidence)
+
+
+# --- hot external call
+
+
+@pytest.mark.parametrize(
+    ("hot", "others", "severity"),
+    [
+        (450, 50, "critical"),
+        (10, 10, "critical"),
+        (10, 40, "high"),
+        (100, 1900, "high"),
+        (9, 18, "medium"),
+        (5, 15, "medium"),
+        (20, 180, "medium"),
+        (5, 16, None),
+        (4, 2, None),
+        (2, 0, None),
+    ],
+)
+def test_a_hot_call_by_count_and_share(hot: int, others: int, severity: str | None) -> None:
+    found = findings(dump([*calls(hot), *running(others)]), "hot-external-call")
+    assert [finding.severity for finding in found] == ([severity] if severity else [])
+
+
+def test_threads_behind_a_call_count_for_its_severity() -> None:
+    made = dump([*calls(10), *leases(30), *running(20)])
+    finding = one(made, "hot-external-call")
+    assert finding.severity == "critical"
+    assert "30 more threads wait behind it, for a slot of its pool (inferred), without a timeout." in finding.detail
+    assert [finding.severity for finding in findings(dump([*calls(10), *running(50)]), "hot-external-call")] == []
+
+
+def test_two_phases_of_one_call_are_one_finding() -> None:
+    connect = ("sun.nio.ch.Net.connect0", "sun.nio.ch.NioSocketImpl.connect", *dumps.APACHE_CALL[2:])
+    finding = one(dump([*calls(20), *calls(10, "c", connect)]), "hot-external-call")
+    assert finding.threads == 30
+    assert "waiting for the response, connecting" in finding.detail
+
+
+def test_other_callers_are_other_findings() -> None:
+    other = times(20, "o", *READ_FOREVER, "com.shop.Mail.send", *dumps.SERVLET, state="RUNNABLE")
+    assert len(findings(dump([*calls(20), *other]), "hot-external-call")) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (READ_FOREVER, "no read timeout"),
+        (READ_TIMED, "with a read timeout"),
+        (dumps.APACHE_CALL, "and this dump does not show whether one is set"),
+    ],
+)
+def test_what_is_known_of_the_timeout(words: tuple[str, ...], said: str) -> None:
+    finding = one(dump(calls(40, words=words)), "hot-external-call")
+    assert said in finding.detail
+    assert any("read timeout" in advice for advice in finding.advice) is (words is not READ_TIMED)
+
+
+def test_the_advice_names_knob_and_default_and_the_partial_restart() -> None:
+    finding = one(dump(calls(40)), "hot-external-call")
+    assert any("(default: " in advice for advice in finding.advice)
+    assert any("Gateway.slotFor" in advice for advice in finding.advice)
+    assert finding.recovery
+
+
+# --- reads without a timeout
+
+
+def test_a_read_without_a_timeout_is_of_medium_from_five_on() -> None:
+    made = dump([*calls(5), *running(60)])
+    assert one(made, "read-without-timeout").severity == "medium"
+
+
+@pytest.mark.parametrize("words", [READ_TIMED, dumps.APACHE_CALL], ids=["timed", "unknown"])
+def test_a_read_that_may_have_a_timeout_is_not_accused(words: tuple[str, ...]) -> None:
+    assert findings(dump([*calls(4, words=words), *running(60)])) == []
+
+
+def test_the_read_of_a_hot_call_is_said_once() -> None:
+    assert findings(dump(calls(40)), "read-without-timeout") == []
+
+
+# --- pools
+
+
+@pytest.mark.parametrize(
+    ("waiting", "state", "id", "severity"),
+    [
+        (1, "WAITING", "pool-wait-untimed", "low"),
+        (2, "WAITING", "pool-wait-untimed", "medium"),
+        (10, "WAITING", "pool-wait-untimed", "high"),
+        (80, "WAITING", "pool-wait-untimed", "critical"),
+        (1, "TIMED_WAITING", "pool-exhausted", "low"),
+        (3, "TIMED_WAITING", "pool-exhausted", "medium"),
+        (80, "TIMED_WAITING", "pool-exhausted", "high"),
+    ],
+)
+def test_pool_waits_by_timeout_and_count(waiting: int, state: str, id: str, severity: str) -> None:
+    made = dump([*leases(waiting, state=state), *calls(3), *running(57)])
+    finding = one(made, id)
+    assert finding.severity == severity
+    assert ("without a timeout" in finding.title) is (state == "WAITING")
+    assert "probably be held" in finding.detail or "probably held by 3 threads" in finding.detail
+    assert "inferred: the same client below the same caller" in finding.detail
+
+
+def test_pool_waits_some_of_them_timed() -> None:
+    made = dump([*leases(4), *leases(8, "timed", "TIMED_WAITING"), *calls(3), *running(40)])
+    finding = one(made, "pool-exhausted")
+    assert "4 of them without a timeout" in finding.title
+    assert finding.threads == 12
+
+
+def test_a_pool_without_a_holder_may_leak() -> None:
+    finding = one(dump([*leases(12), *running(40)]), "pool-wait-untimed")
+    assert "No thread of this dump is seen to hold a slot" in finding.detail
+    assert not any("holders" in advice for advice in finding.advice)
+
+
+# --- locks
+
+
+@pytest.mark.parametrize(
+    ("waiting", "others", "severity"), [(3, 40, "medium"), (9, 0, "medium"), (10, 40, "high"), (24, 0, "critical")]
+)
+def test_threads_behind_one_owner_by_count_and_share(waiting: int, others: int, severity: str) -> None:
+    made = dump([owner(monitor("0xa")), *behind(waiting), *running(others)])
+    finding = one(made, "threads-behind-one-owner")
+    assert (finding.severity, finding.threads) == (severity, waiting)
+    assert finding.evidence[0].thread == "owner"
+    assert (finding.evidence[0].line, finding.evidence[0].text) == (10, "java.lang.Thread.sleep")
+
+
+def test_two_threads_behind_an_owner_are_no_finding() -> None:
+    assert findings(dump([owner(monitor("0xa")), *behind(2), *running(9)])) == []
+
+
+def test_a_leader_that_idles_under_its_lock_is_no_finding() -> None:
+    """One acceptor at a time: the leader waits for a connection under the lock, the others queue to take its place."""
+    lock = monitor("0xa")
+    leader = thread(
+        "leader", "java.net.PlainSocketImpl.socketAccept", "java.net.ServerSocket.accept", "com.shop.Acceptor.run",
+        state="RUNNABLE", holds=[lock],
+    )  # fmt: skip
+    assert dumps.verdicts(dump([leader]))[0].kind == "idle"
+    assert findings(dump([leader, *behind(30, lock), *running(3)])) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "state", "doing", "advice"),
+    [
+        (dumps.SLEEP, "TIMED_WAITING", "asleep in Feed.pause", "do not sleep or wait while holding a lock"),
+        (dumps.APACHE_CALL, "RUNNABLE", "in an external call in Feed.pause", "take the call out of the lock"),
+        ((), "RUNNABLE", "running in Feed.pause", "shorten what is done under the lock"),
+        (
+            ("java.io.FileOutputStream.writeBytes", "java.io.FileOutputStream.write"),
+            "RUNNABLE",
+            "in file or pipe I/O in Feed.pause",
+            "take file and console output out of the lock",
+        ),
+        (
+            (*dumps.PARK, "java.util.concurrent.FutureTask.awaitDone", "java.util.concurrent.FutureTask.get"),
+            "WAITING",
+            "waiting for another thread in Feed.pause",
+            "do not sleep or wait while holding a lock",
+        ),
+        (dumps.APACHE_POOL, "WAITING", "waiting for a pool's slot in Feed.pause", "do not sleep or wait"),
+    ],
+)
+def test_what_the_owner_does_decides_the_advice(words: tuple[str, ...], state: str, doing: str, advice: str) -> None:
+    made = dump([owner(monitor("0xa"), words, state), *behind(12)])
+    finding = one(made, "threads-behind-one-owner")
+    assert f'Meanwhile "owner" is {doing}' in finding.detail
+    assert advice in finding.advice[0]
+
+
+def test_all_the_threads_behind_count_not_only_the_direct_ones() -> None:
+    a, b = monitor("0xa"), monitor("0xb")
+    middle = blocked("middle", a, holds=[b])
+    finding = one(dump([owner(a), middle, *behind(12, b)]), "threads-behind-one-owner")
+    assert finding.threads == 13
+    assert "directly" in finding.title
+
+
+@pytest.mark.parametrize(("waiting", "severity"), [(4, None), (5, "low"), (9, "low"), (10, "medium")])
+def test_an_unknown_owner_by_count(waiting: int, severity: str | None) -> None:
+    made = dump([*behind(waiting, reentrant("0xb")), *running(40)])
+    found = findings(made, "lock-owner-unknown")
+    assert [finding.severity for finding in found] == ([severity] if severity else [])
+    assert all("jcmd PID Thread.print -l" in finding.advice[0] for finding in found)
+
+
+def test_a_known_owner_is_not_said_to_be_unknown() -> None:
+    assert findings(dump([owner(monitor("0xa")), *behind(12)]), "lock-owner-unknown") == []
+    assert findings(dump([*ring(), *behind(9)]), "lock-owner-unknown") == []
+
+
+def test_a_deadlock_says_who_wants_what_and_who_is_behind() -> None:
+    finding = one(dump([*ring(), *behind(4)]), "deadlock")
+    assert finding.title == "deadlock of 2 threads (monitor), 4 more wait behind them"
+    assert finding.threads == 6
+    assert '"one" → "two" → "one"' in finding.detail
+    assert "runtime does not report it" in finding.detail
+    assert [(place.thread, place.line) for place in finding.evidence] == [("one", 10), ("two", 20)]
+
+
+def test_a_deadlock_that_the_runtime_reports_too() -> None:
+    a, b = monitor("0xa"), monitor("0xb")
+    made = dump(ring(), deadlocks=[dumps.reported(("one", b, "two"), ("two", a, "one"))])
+    assert "runtime reports it too" in one(made, "deadlock").detail
+
+
+def test_a_line_of_owners_is_no_deadlock() -> None:
+    a, b = monitor("0xa"), monitor("0xb")
+    made = dump([owner(a), blocked("x", a, holds=[b]), blocked("y", b)])
+    assert findings(made, "deadlock") == []
+
+
+# --- saturation
+
+
+def test_saturated_request_threads_say_that_cpu_is_low() -> None:
+    cold = calls(20)
+    for each in cold:
+        each.cpu_ms, each.elapsed_s = 10.0, 100.0
+    finding = one(dump(cold), "request-threads-saturated")
+    assert "20 in external calls" in finding.detail
+    assert "CPU is low: 0.2 s used in 2,000 s of thread time" in finding.detail
+
+
+def test_saturated_threads_without_cpu_times() -> None:
+    assert "the dump has no CPU times" in one(dump(calls(20)), "request-threads-saturated").detail
+
+
+@pytest.mark.parametrize(
+    "threads",
+    [
+        [*calls(7)],  # too few to mean anything
+        [*calls(20), *idle(5, "exec")],  # some are free
+        [*calls(20), *running(10)],  # some compute
+        [*running(40)],
+        [*idle(40)],
+    ],
+    ids=["few", "free", "running", "busy", "idle"],
+)
+def test_threads_that_could_serve_are_no_saturation(threads: list[Thread]) -> None:
+    assert not [finding for finding in findings(dump(threads)) if finding.id.endswith("-saturated")]
+
+
+def test_a_pool_that_serves_no_requests_has_an_id_of_its_own() -> None:
+    workers = times(12, "sync", *READ_FOREVER, SLOT, *dumps.WORKER, state="RUNNABLE")
+    finding = one(dump([*workers, *idle(5, "other")]), "thread-pool-saturated")
+    assert "all 12 sync-* threads wait" in finding.title
+
+
+# --- the input
+
+
+def test_a_whole_input_is_not_said_to_be_cut() -> None:
+    assert findings(dump(running(3)), "truncated-input") == []
+
+
+def test_faulthandlers_limit_is_named() -> None:
+    made = dump([thread("t", *dumps.PY_THREAD)], "python", format="faulthandler", truncated=["100 threads, then cut"])
+    assert "py-spy dump --pid PID" in one(made, "truncated-input").advice[0]
+
+
+# --- Python
+
+
+def test_the_incident_in_python() -> None:
+    hot = times(45, "request", *dumps.PY_REQUESTS, "orders/s.py:C.reserve@7", *dumps.PY_THREAD, state="IDLE")
+    lease = times(5, "w", *dumps.PY_POOL, "orders/s.py:C.reserve@7", *dumps.PY_THREAD, state="IDLE")
+    found = findings(dump([*hot, *lease], "python"))
+    assert {finding.id for finding in found} >= {"hot-external-call", "pool-wait-untimed"}
+    assert found[0].id == "hot-external-call"
+    assert "5 more threads wait behind it" in found[0].detail

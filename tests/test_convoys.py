@@ -1,0 +1,149 @@
+"""Python locks told from threads that stand at one line: who probably holds them, and when nobody is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import dumps
+from dumps import dump, facts, thread, times, waits
+from threaddump import intake
+from threaddump.convoys import Convoy, find_convoys
+from threaddump.sources import Source
+from threaddump_parsers.model import Dump, Thread
+
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+TAKE = "orders/calendar.py:Calendar.reserve@18"
+INSIDE = "orders/calendar.py:Calendar.reserve@19"
+
+
+def convoys(made: Dump) -> list[Convoy]:
+    return find_convoys(made, facts(made).verdicts)
+
+
+def at_line(count: int, line: str = TAKE, *above: str) -> list[Thread]:
+    return times(count, "w", *above, line, "orders/api.py:handle@5", *dumps.PY_THREAD, state="IDLE")
+
+
+def inside(name: str, *above: str, line: str = INSIDE) -> Thread:
+    above = above or ("orders/feed.py:Feed.await_dates@7",)
+    return thread(name, *above, line, "orders/api.py:handle@5", *dumps.PY_THREAD, state="IDLE")
+
+
+def test_the_only_thread_inside_the_same_code_is_the_probable_owner() -> None:
+    made = dump([*at_line(4), inside("holder")], "python")
+    (convoy,) = convoys(made)
+    assert [made.threads[index].name for index in convoy.waiters] == ["w-1", "w-2", "w-3", "w-4"]
+    assert convoy.owner == 4
+    assert (convoy.id, convoy.type) == ("orders/calendar.py:18", "other")
+    assert "stand in a C call, probably to take a lock, at orders/calendar.py:18" in convoy.reason
+    assert '"holder" alone is inside the same code, past that line' in convoy.reason
+    found = waits(made)
+    (lock,) = found.locks
+    assert lock.owner is not None and (lock.owner.thread, lock.owner.evidence) == ("holder", "inferred")
+    (chain,) = found.chains
+    assert (chain.root.threads, chain.waiting, chain.evidence, chain.reason) == (
+        ["holder"],
+        4,
+        "inferred",
+        convoy.reason,
+    )
+
+
+def test_several_threads_inside_and_none_is_named() -> None:
+    made = dump([*at_line(3), inside("one"), inside("two")], "python")
+    (convoy,) = convoys(made)
+    assert convoy.owner is None
+    assert '2 threads are inside the same code and any may hold it: "one", "two"' in convoy.reason
+    found = waits(made)
+    assert found.chains == []
+    assert [(lock.owner, lock.owner_unknown) for lock in found.locks] == [(None, convoy.reason)]
+
+
+def test_another_method_of_the_same_class_will_do() -> None:
+    made = dump([*at_line(3), inside("holder", line="orders/calendar.py:Calendar.refresh@40")], "python")
+    assert [convoy.owner for convoy in convoys(made)] == [3]
+
+
+def test_a_line_in_common_alone_proves_nothing() -> None:
+    assert convoys(dump([*at_line(5), thread("other", "orders/feed.py:Feed.read@3", state="IDLE")], "python")) == []
+
+
+def test_two_threads_at_a_line_are_no_convoy() -> None:
+    assert convoys(dump([*at_line(2), inside("holder")], "python")) == []
+
+
+def test_who_idles_in_the_same_class_holds_nothing() -> None:
+    idle = inside(
+        "idle", "threading.py:Condition.wait@327", "queue.py:Queue.get@171", line="orders/calendar.py:Calendar.run@60"
+    )
+    assert convoys(dump([*at_line(3), idle], "python")) == []
+
+
+@pytest.mark.parametrize("name", ["<module>", "<lambda>", "<listcomp>", "<genexpr>"])
+def test_code_that_every_file_has_is_not_the_same_code(name: str) -> None:
+    made = dump(
+        [*at_line(4, f"orders/calendar.py:{name}@18"), inside("x", line=f"orders/calendar.py:{name}@30")], "python"
+    )
+    assert convoys(made) == []
+
+
+def test_native_frames_prove_the_lock_even_if_nobody_is_inside() -> None:
+    native = ("native:__futex_abstimed_wait_common", "native:sem_clockwait", "native:PyThread_acquire_lock_timed")
+    made = dump(at_line(3, TAKE, *native), "python")
+    (convoy,) = convoys(made)
+    assert (convoy.owner, convoy.reason) == (
+        None,
+        "3 threads take a lock at orders/calendar.py:18; CPython records no owner, and no thread is inside the same code",
+    )
+
+
+def test_threads_that_run_are_no_convoy() -> None:
+    running = times(5, "w", TAKE, *dumps.PY_THREAD, state="ACTIVE")
+    assert convoys(dump([*running, inside("holder")], "python")) == []
+
+
+HANDLER = ("logging/__init__.py:Handler.acquire@902", "logging/__init__.py:Handler.handle@966")
+WRITING = ("logging/__init__.py:StreamHandler.flush@1082", "logging/__init__.py:StreamHandler.emit@1115")
+LOG = ("logging/__init__.py:Logger.info@1489", "orders/api.py:handle@7", *dumps.PY_THREAD)
+
+
+def test_the_writer_of_a_logging_handler_holds_its_lock() -> None:
+    writer = thread("writer", *WRITING, "logging/__init__.py:Handler.handle@968", *LOG, state="IDLE")
+    made = dump([writer, *times(5, "w", *HANDLER, *LOG, state="IDLE")], "python")
+    (convoy,) = convoys(made)
+    assert (convoy.type, convoy.owner, len(convoy.waiters)) == ("logging", 0, 5)
+    assert waits(made).chains[0].root.threads == ["writer"]
+
+
+def test_two_writers_of_logging_handlers() -> None:
+    writers = times(2, "writer", *WRITING, "logging/__init__.py:Handler.handle@968", *LOG, state="IDLE")
+    (convoy,) = convoys(dump([*writers, *times(5, "w", *HANDLER, *LOG, state="IDLE")], "python"))
+    assert convoy.owner is None
+    assert "2 threads are inside a handler's write" in convoy.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "owner", "waiting"),
+    [
+        ("py-spy/version-0.4.3.txt", "inventory-refresher-0", 12),
+        ("py-spy/version-0.4.3-native.txt", "inventory-refresher-0", 12),
+        ("py-spy/logging-lock.txt", "req-0", 5),
+        ("black-friday/python-scheduling.py-spy.txt", "sched-worker_0", 24),
+        ("black-friday/python-scheduling.py-spy-native.txt", "sched-worker_0", 24),
+        ("black-friday/python-scheduling.faulthandler.txt", None, 24),
+    ],
+)
+def test_locks_of_real_dumps(path: str, owner: str | None, waiting: int) -> None:
+    made = next(intake.dumps(Source(path, FIXTURES / path)))
+    longest = max(convoys(made), key=lambda convoy: len(convoy.waiters))
+    assert len(longest.waiters) == waiting
+    if owner is not None:
+        assert longest.owner is not None
+        assert made.threads[longest.owner].name == owner
+
+
+def test_no_convoys_on_the_jvm() -> None:
+    made = dump([dumps.blocked(f"w-{n}", dumps.monitor(f"0x{n}")) for n in range(5)])
+    assert waits(made).chains == []
