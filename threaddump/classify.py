@@ -200,7 +200,7 @@ class Classifier:
                 continue
             if any(entry.library or entry.role in {"primitive", "transparent"} for entry in entries):
                 continue
-            if index == 0 and entries:
+            if (index == 0 and entries) or self.is_library(key):
                 continue
             return index
         return len(keys)

@@ -54,6 +54,7 @@ class ThreadNames:
     label: str
 
 
+@cache
 def glob_test(pattern: str) -> Callable[[str], object]:
     """A test for one glob; ``*`` stands for any run of characters and is the only wildcard."""
     if "*" not in pattern:

@@ -1,0 +1,528 @@
+"""Real dumps: what is said about them is what was agreed on, is true, and does not depend on how they arrive.
+
+Three kinds of expectation. The goldens say what the tool concludes, and change with it. ``TRUTHS`` says what the dumped
+programs really did; it comes from the programs and never from the tool. The rest holds for every dump.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from importlib import resources
+from typing import Any
+
+import jsonschema
+import pytest
+
+import goldens
+import variants
+from threaddump import intake
+from threaddump.report import SEVERITIES, DumpReport, Report
+from threaddump.reports import json as json_report
+from threaddump.reports import markdown, terminal
+from threaddump.reports.text import cells
+from threaddump.sources import InputError
+from threaddump_parsers.model import Dump
+
+NAMES = goldens.fixtures()
+TEXTS = [name for name in NAMES if not name.endswith(".json")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden(name: str) -> None:
+    difference = goldens.check(name)
+    assert difference is None, difference
+
+
+def test_each_golden_has_its_fixture() -> None:
+    left = [path for folder in goldens.FOLDERS for path in (goldens.FIXTURES / folder).glob("*.golden.json")]
+    assert {path.name for path in left} == {goldens.golden_path(name).name for name in NAMES}
+
+
+def test_each_fixture_has_its_provenance() -> None:
+    assert sorted(goldens.provenance()) == NAMES
+
+
+# What is true
+
+
+@dataclass(frozen=True)
+class Doing:
+    """``count`` threads, whose names begin with ``named``, do this in ``where`` (a frame or caller)."""
+
+    kind: str
+    count: int
+    where: str = ""
+    named: str = ""
+    timed: bool | None = None
+    """None: not said."""
+
+
+@dataclass(frozen=True)
+class Behind:
+    """``waiters`` threads want a lock that ``owner`` holds."""
+
+    owner: str
+    waiters: int
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the dumped program did."""
+
+    threads: tuple[int, ...]
+    """In each dump of the file."""
+    doing: tuple[Doing, ...] = ()
+    behind: tuple[Behind, ...] = ()
+    deadlocks: tuple[tuple[frozenset[str], int], ...] = ()
+    """The threads of each, and how many more wait behind them."""
+    requests: int | None = None
+    truncated: bool = False
+    chain: tuple[str, int, int] | None = None
+    """The thread at the root, all threads behind it, and over how many edges the last one waits."""
+
+
+FRONTEND = Truth(
+    (324,),
+    (
+        Doing("external-call", 50, "BackendConnection.placeOrder", "http-exec-", timed=False),
+        Doing("pool-wait", 245, "BackendPool.checkOut", "http-exec-", timed=False),
+        Doing("idle", 5, "", "http-exec-"),
+    ),
+    requests=300,
+)
+ORDERS = Truth(
+    (523,),
+    (
+        Doing("external-call", 450, "SchedulingGateway.requestSlot", "orders-exec-", timed=False),
+        Doing("pool-wait", 50, "SchedulingPool.lease", "orders-exec-", timed=False),
+    ),
+    requests=500,
+)
+ORDERS_SMALL = Truth(
+    (72,),
+    (
+        Doing("external-call", 45, "SchedulingGateway.requestSlot", "orders-exec-", timed=False),
+        Doing("pool-wait", 5, "SchedulingPool.lease", "orders-exec-", timed=False),
+    ),
+    requests=50,
+)
+SCHEDULING = Truth(
+    (47,),
+    (Doing("lock-wait", 24, "LegacyCalendar.reserveSlot", "sched-worker-"), Doing("sleep", 1, "HolidayFeed")),
+    (Behind("sched-worker-1", 24),),
+    requests=25,
+    chain=("sched-worker-1", 24, 1),
+)
+PYTHON_ORDERS = Truth(
+    (501,),
+    (
+        Doing("external-call", 450, "orders/scheduling.py:SchedulingClient.reserve", "request_"),
+        Doing("pool-wait", 50, "orders/scheduling.py:SchedulingClient.reserve", "request_"),
+        Doing("idle", 1, "accept", "MainThread"),
+    ),
+)
+PYTHON_ORDERS_SMALL = Truth(
+    (51,),
+    (
+        Doing("external-call", 45, "orders/scheduling.py:SchedulingClient.reserve", "request_"),
+        Doing("pool-wait", 5, "orders/scheduling.py:SchedulingClient.reserve", "request_"),
+        Doing("idle", 1, "accept", "MainThread"),
+    ),
+)
+PYTHON_SCHEDULING = Truth((26,), (Doing("idle", 1, "accept"),), (Behind("sched-worker_0", 24),))
+CONTENTION = Truth((14,), (Doing("idle", 1, "join"),), (Behind("inventory-refresher-0", 12),))
+TRANSFERS = ((frozenset({"transfer-A-to-B", "transfer-B-to-A"}), 0),)
+EXECUTOR = Truth((12,), (Doing("idle", 4, "_worker"), Doing("sync-wait", 4)))
+SERIES = (
+    Doing("external-call", 12, "RemoteClient.call", "stuck-"),
+    Doing("lock-wait", 6, "ReentrantLock.lock", "blocked-"),
+    Doing("idle", 8, "LinkedBlockingQueue.take", "idle-"),
+)
+
+# Without the class in a function's name nothing ties the holder of a Python lock to those who wait for it: names are
+# qualified from Python 3.11 on, and faulthandler never prints them.
+UNQUALIFIED = Truth(CONTENTION.threads, CONTENTION.doing)
+
+TRUTHS: dict[str, Truth] = {
+    "black-friday/frontend.*.txt": FRONTEND,
+    "black-friday/orders.*.txt": ORDERS,
+    "black-friday/orders-small-java25.*.txt": ORDERS_SMALL,
+    "black-friday/scheduling.*.txt": SCHEDULING,
+    "black-friday/python-orders.py-spy*.txt": PYTHON_ORDERS,
+    "black-friday/python-orders-small.*": PYTHON_ORDERS_SMALL,
+    "black-friday/python-orders.faulthandler.txt": Truth((100,), truncated=True),
+    "black-friday/python-scheduling.py-spy*": PYTHON_SCHEDULING,
+    "black-friday/python-scheduling.faulthandler.txt": Truth((26,), PYTHON_SCHEDULING.doing, (Behind("", 24),)),
+    "healthy/search.*.txt": Truth(
+        (60,),
+        (Doing("idle", 20, "getTask", "query-exec-"), Doing("idle", 3, "SearchService.consume", "index-consumer-")),
+    ),
+    "healthy/python-search.*": Truth((19,), (Doing("idle", 7, "_worker"), Doing("idle", 3, "consume"))),
+    "hotspot/chain-of-six.txt": Truth(
+        (47,), (Doing("external-call", 1, "", "chain-6"),), (Behind("chain-1", 20),), chain=("chain-6", 25, 6)
+    ),
+    "hotspot/class-init-deadlock.txt": Truth(
+        (25,), (Doing("lock-wait", 5, "", "init-"),), deadlocks=((frozenset({"init-alpha", "init-beta"}), 3),)
+    ),
+    "hotspot/deadlock-three-mixed.txt": Truth(
+        (30,),
+        behind=(
+            Behind("mix-1-holds-inventory", 8),
+            Behind("mix-2-holds-reentrant", 1),
+            Behind("mix-3-holds-ledger", 1),
+        ),
+        deadlocks=((frozenset({"mix-1-holds-inventory", "mix-2-holds-reentrant", "mix-3-holds-ledger"}), 7),),
+    ),
+    "hotspot/deadlock-two.txt": Truth((22,), deadlocks=TRANSFERS),
+    "hotspot/deadlock-two-java25.txt": Truth((21,), deadlocks=TRANSFERS),
+    "hotspot/kill3-inside-log.txt": Truth((25,), deadlocks=TRANSFERS),
+    "hotspot/eliminated-glued-frame.txt": Truth((24,), (Doing("running", 4, "Cases.spinElim"),)),
+    "hotspot/executor-starvation.txt": Truth((58,), (Doing("sync-wait", 38, "FutureTask.get"),)),
+    "hotspot/hikari-pool.txt": Truth(
+        (123,),
+        (
+            Doing("external-call", 10, "Cases.query", "http-nio-"),
+            Doing("pool-wait", 90, "HikariPool.getConnection", "http-nio-", timed=True),
+        ),
+        requests=100,
+    ),
+    # 24 headers, two of them of carriers whose mounted threads are entries of their own
+    "hotspot/java25-pinned-carriers.txt": Truth((26,), (Doing("external-call", 2, "RemoteClient.call"),)),
+    "hotspot/java25-virtual-deadlock.txt": Truth((23,)),
+    "hotspot/java25-virtual-threads.txt": Truth((27,)),
+    "hotspot/java8-layout-synthetic.txt": Truth(
+        (47,),
+        (
+            Doing("external-call", 20, "SchedulingClient.requestSlot", "http-nio-"),
+            Doing("pool-wait", 5, "getPoolEntryBlocking", "http-nio-"),
+        ),
+        requests=25,
+    ),
+    "hotspot/log4j-blocked-appender.txt": Truth(
+        (81,),
+        (Doing("lock-wait", 59, "Category.callAppenders", "req-"), Doing("io", 1, "", "req-")),
+        (Behind("req-4", 59),),
+        chain=("req-4", 59, 1),
+    ),
+    "hotspot/monitor-convoy.txt": Truth(
+        (121,),
+        (Doing("external-call", 1, "", "http-exec-1"), Doing("lock-wait", 99, "SchedulingGateway", "http-exec-")),
+        (Behind("http-exec-1", 99),),
+        chain=("http-exec-1", 99, 1),
+    ),
+    # 31 headers in one line, and one that a line end in the thread's name splits
+    "hotspot/names-hostile.txt": Truth((32,), (Doing("sync-wait", 12, "CountDownLatch.await"),)),
+    "hotspot/reentrant-lock-convoy.txt": Truth((72,), behind=(Behind("worker-1", 49),), chain=("worker-1", 49, 1)),
+    "hotspot/relock-in-wait.txt": Truth((30,), behind=(Behind("notifier", 8),), chain=("notifier", 8, 1)),
+    "hotspot/series-1-of-3.txt": Truth((59,), SERIES, (Behind("stuck-1", 6),)),
+    "hotspot/series-[23]-of-3.txt": Truth((60,), SERIES, (Behind("stuck-1", 6),)),
+    "hotspot/truncated-midline.txt": Truth((30,), truncated=True),
+    "hotspot/write-lock-holder.txt": Truth(
+        (63,), (Doing("external-call", 1, "RemoteClient"),), (Behind("cache-refresher", 40),)
+    ),
+    "py-spy*/asyncio-idle-loop*": Truth((1,), (Doing("idle", 1),)),
+    "faulthandler/asyncio-idle-loop.txt": Truth((1,), (Doing("idle", 1),)),
+    "faulthandler/deep-recursion-100-frames.txt": Truth((2,), truncated=True),
+    "*/executor-idle-and-busy.*": EXECUTOR,
+    "py-spy/executor-idle-and-busy-native.txt": Truth(
+        (12,), (*EXECUTOR.doing, Doing("sleep", 2, "crunch"), Doing("external-call", 2, "fetch"))
+    ),
+    "faulthandler/executor-starvation.txt": Truth((5,), (Doing("sync-wait", 5, "result"),)),
+    "py-spy/executor-starvation.txt": Truth((5,), (Doing("sync-wait", 5, "Future.result"),)),
+    "faulthandler/fatal-error.txt": Truth((5,), (Doing("sync-wait", 3, "wait_for_orders"),)),
+    "faulthandler/hundred-thread-cap-python-3.14.txt": Truth((100,), truncated=True),
+    "py-spy/gunicorn-threads.txt": Truth((6,), (Doing("external-call", 5, "slow"), Doing("idle", 1)), requests=5),
+    "py-spy/http-client-no-timeout*.txt": Truth((9,), (Doing("external-call", 8, "fetch_rate"), Doing("idle", 1))),
+    "*/requests-no-timeout.txt": Truth((21,), (Doing("external-call", 20, "charge"), Doing("idle", 1))),
+    "py-spy/logging-lock*.txt": Truth(
+        (7,), (Doing("lock-wait", 5, "Handler.acquire"), Doing("io", 1)), (Behind("req-0", 5),), chain=("req-0", 5, 1)
+    ),
+    "faulthandler/logging-lock.txt": Truth((7,), (Doing("lock-wait", 5, "acquire"), Doing("io", 1)), (Behind("", 5),)),
+    "*/psycopg3-pool*.txt": Truth(
+        (14,),
+        (
+            Doing("pool-wait", 5, "psycopg3_wait.py:waiter", timed=True),
+            Doing("external-call", 2, "psycopg3_wait.py:report"),
+            Doing("external-call", 2, "psycopg3_wait.py:raw"),
+        ),
+    ),
+    "*/queue-idle-workers.txt": Truth((11,), (Doing("idle", 8, "get"), Doing("idle", 1, "join"))),
+    "*/rlock-deadlock*": Truth((5,), (Doing("idle", 1, "join"),)),
+    "py-spy/sleep-and-join.txt": Truth((7,), (Doing("idle", 1, "join"),)),
+    "*/sqlalchemy-pool*.txt": Truth(
+        (14,), (Doing("pool-wait", 10, ""), Doing("external-call", 3, "slow_report"), Doing("idle", 1, "join"))
+    ),
+    "py-spy/subprocesses.txt": Truth((1, 5, 5), behind=(Behind("cart-0", 3), Behind("cart-0", 3))),
+    "py-spy/terminal-colours-crlf.txt": PYTHON_SCHEDULING,
+    "faulthandler/timeout-repeat-three-dumps.txt": Truth((3, 3, 3)),
+    "py-spy/python-3.1[234]*.txt": CONTENTION,
+    "py-spy/version-0.4.3*.txt": CONTENTION,
+    "py-spy-json/lock-contention.json": CONTENTION,
+    "py-spy-json/python-3.14.json": CONTENTION,
+    "py-spy-json/python-3.9.json": UNQUALIFIED,
+    "py-spy/python-3.9-bare-names.txt": UNQUALIFIED,
+    "py-spy/version-0.[123]*.txt": UNQUALIFIED,
+    "py-spy/version-0.4.[02]*.txt": UNQUALIFIED,
+    "faulthandler/python-3.*.txt": UNQUALIFIED,
+}
+
+WRONG = {}
+"""Where the tool is known to be wrong about a fixture, and why; a truth is never changed to fit."""
+
+
+def truth(name: str) -> Truth:
+    """The entry of the longest pattern that fits."""
+    return TRUTHS[max((pattern for pattern in TRUTHS if fnmatch(name, pattern)), key=len)]
+
+
+def marked(names: list[str], question: str) -> list[Any]:
+    """The names as parameters; where the tool is known to be wrong in this question, it has to stay wrong."""
+    return [
+        pytest.param(name, marks=pytest.mark.xfail(reason=WRONG[name, question])) if (name, question) in WRONG else name
+        for name in names
+    ]
+
+
+def counted(dumps: list[DumpReport], doing: Doing) -> int:
+    return sum(
+        sum(thread.startswith(doing.named) for thread in group.threads)
+        for dump in dumps
+        for group in dump.groups
+        if group.kind == doing.kind and doing.where in f"{group.blocking_frame} {group.caller}"
+    )
+
+
+def test_each_truth_is_about_a_fixture() -> None:
+    assert {name for name in NAMES if not any(fnmatch(name, pattern) for pattern in TRUTHS)} == set()
+    assert {pattern for pattern in TRUTHS if not any(fnmatch(name, pattern) for name in NAMES)} == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_number_of_threads(name: str) -> None:
+    dumps = goldens.report(name).dumps
+    assert tuple(dump.total for dump in dumps) == truth(name).threads
+    assert all(sum(group.count for group in dump.groups) == dump.total for dump in dumps)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_provenance_counts_the_same_threads(name: str) -> None:
+    """Its free text says how many threads there are in many rows: that has to agree with the table above."""
+    told = goldens.provenance()[name]["truth"]
+    count = re.match(r"(\d+) (?:of \d+ threads shown|thread headers|threads?\b)", told)
+    if count is None or name == "hotspot/truncated-midline.txt":
+        return
+    split_headers = name == "hotspot/names-hostile.txt"
+    mounted = sum(dump.virtual for dump in goldens.report(name).dumps)
+    assert int(count[1]) == sum(truth(name).threads) - mounted - split_headers
+
+
+@pytest.mark.parametrize("name", marked(NAMES, "doing"))
+def test_what_the_threads_do(name: str) -> None:
+    dumps = goldens.report(name).dumps
+    assert [(doing, counted(dumps, doing)) for doing in truth(name).doing] == [
+        (doing, doing.count) for doing in truth(name).doing
+    ]
+    for doing in truth(name).doing:
+        if doing.timed is not None:
+            groups = [g for dump in dumps for g in dump.groups if g.kind == doing.kind and g.count == doing.count]
+            assert {group.timed for group in groups} == {doing.timed}
+
+
+@pytest.mark.parametrize("name", marked(NAMES, "requests"))
+def test_request_threads(name: str) -> None:
+    expected = truth(name).requests
+    assert expected is None or [dump.request_threads for dump in goldens.report(name).dumps] == [expected]
+
+
+@pytest.mark.parametrize("name", marked(NAMES, "owners"))
+def test_owners_of_locks(name: str) -> None:
+    owned = [
+        Behind(lock.owner.thread, len(lock.waiting))
+        for dump in goldens.report(name).dumps
+        for lock in dump.locks
+        if lock.owner is not None
+    ]
+    expected = list(truth(name).behind)
+    assert [one for one in expected if expected.count(one) > owned.count(one)] == []
+    # Nobody else is accused: an owner of whom the truth says nothing is one of the chain or of the deadlock.
+    members = {thread for threads, _ in truth(name).deadlocks for thread in threads}
+    chain = truth(name).chain
+    prefix = chain[0].rpartition("-")[0] if chain is not None else None
+    others = [one for one in owned if one not in expected and one.owner not in members]
+    assert all(prefix is not None and one.owner.startswith(prefix) for one in others), others
+
+
+@pytest.mark.parametrize("name", marked(NAMES, "deadlocks"))
+def test_deadlocks(name: str) -> None:
+    found = [
+        (frozenset(deadlock.threads), deadlock.behind)
+        for dump in goldens.report(name).dumps
+        for deadlock in dump.deadlocks
+    ]
+    assert sorted(found, key=repr) == sorted(truth(name).deadlocks, key=repr)
+    told = [finding for dump in goldens.report(name).dumps for finding in dump.findings if finding.id == "deadlock"]
+    assert len(told) == len(found)
+    assert all(finding.severity == "critical" for finding in told)
+
+
+@pytest.mark.parametrize("name", marked([name for name in NAMES if truth(name).chain is not None], "chain"))
+def test_chains(name: str) -> None:
+    root, waiting, depth = truth(name).chain or ("", 0, 0)
+    chains = [chain for dump in goldens.report(name).dumps for chain in dump.chains]
+    assert [(chain.root.threads, chain.waiting, chain.depth) for chain in chains] == [([root], waiting, depth)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_missing_parts(name: str) -> None:
+    dumps = goldens.report(name).dumps
+    assert [dump.truncated for dump in dumps] == [truth(name).truncated] * len(dumps)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("healthy/")])
+def test_nobody_accuses_the_healthy(name: str) -> None:
+    for dump in goldens.report(name).dumps:
+        bad = [f for f in dump.findings if SEVERITIES.index(f.severity) <= SEVERITIES.index("medium")]
+        assert bad == []
+        assert not {"external-call", "lock-wait", "pool-wait", "queue-put", "io"} & dump.by_kind.keys()
+        assert (dump.locks, dump.chains, dump.deadlocks) == ([], [], [])
+        assert "BLOCKED" not in dump.by_state
+
+
+@pytest.mark.parametrize("name", marked([n for n in NAMES if n.startswith("black-friday/frontend")], "saturation"))
+def test_idle_request_threads_are_not_taken(name: str) -> None:
+    """Five of the 300 request threads wait for work: the pool is nearly full, not full."""
+    (dump,) = goldens.report(name).dumps
+    assert [finding.title for finding in dump.findings if "all 300" in finding.title] == []
+
+
+@pytest.mark.parametrize("name", marked([name for name in NAMES if "psycopg3-pool" in name], "holders"))
+def test_connections_outside_the_pool_are_not_its_slots(name: str) -> None:
+    """Two threads have connections of their own, opened past the pool."""
+    (dump,) = goldens.report(name).dumps
+    callers = {chain.root.caller for chain in dump.chains}
+    assert len(callers) == 1
+    assert callers.pop().rpartition(":")[2] == "report"
+
+
+@pytest.mark.parametrize("name", ["hotspot/executor-starvation.txt", "py-spy/executor-starvation.txt"])
+def test_workers_that_wait_for_their_own_pool_hold_no_lock(name: str) -> None:
+    (dump,) = goldens.report(name).dumps
+    assert (dump.deadlocks, [lock for lock in dump.locks if lock.owner is not None]) == ([], [])
+
+
+# What does not depend on how a dump arrives
+
+
+def essence(dump: DumpReport) -> dict[str, Any]:
+    """The summary without what counts the lines around the dump."""
+    kept = goldens.summary(dump)
+    del kept["problems"], kept["unread_lines"]
+    return kept | {"threads": [sorted(group.threads) for group in dump.groups]}
+
+
+def variations() -> Iterator[Any]:
+    for name in NAMES:
+        for variant in variants.SAME:
+            if not (name.endswith(".json") and variant in variants.SENSELESS_FOR_JSON):
+                yield pytest.param(name, variant, id=f"{name}-{variant}")
+
+
+@pytest.mark.parametrize(("name", "variant"), variations())
+def test_variants_say_the_same(name: str, variant: str) -> None:
+    plain = goldens.report(name).dumps
+    changed = goldens.report_on(variants.SAME[variant](goldens.content(name))).dumps
+    times = 2 if variant == "twice" else 1
+    assert [essence(dump) for dump in changed] == [essence(dump) for dump in plain] * times
+    if variant in {"crlf", "cr-cr-lf", "utf-16-with-mark", "utf-16-without-mark", "utf-8-with-mark", "coloured"}:
+        assert [dump.line for dump in changed] == [dump.line for dump in plain]
+        assert [dump.unread_lines for dump in changed] == [dump.unread_lines for dump in plain]
+        assert [len(dump.problems) for dump in changed] == [len(dump.problems) for dump in plain]
+
+
+ANSI = re.compile(rb"\x1b\[[0-9;]*m")
+
+
+def shows_the_cut(name: str, last: bytes) -> bool:
+    """Whether an input that ends in this line is visibly cut.
+
+    HotSpot prints a line after the threads, and JSON has its bracket. py-spy and faulthandler print nothing at the end,
+    so only half a frame shows that something is missing; what looks like a whole one does not.
+    """
+    last = ANSI.sub(b"", last)
+    if name.endswith(".json") or goldens.report(name).dumps[0].format == "hotspot":
+        return True
+    if goldens.report(name).dumps[0].format == "py-spy":
+        return last.startswith(b"    ") and last[4:5].strip() != b"" and not last.rstrip().endswith(b")")
+    return last.startswith(b'  File "') and b" in" not in last
+
+
+def read(raw: bytes) -> list[Dump]:
+    """The dumps of an input; none where it has none."""
+    try:
+        return list(intake.dumps(goldens.source(raw)))
+    except InputError:
+        return []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cut_short(name: str) -> None:
+    raw = goldens.content(name)
+    whole = [thread.name for dump in read(raw) for thread in dump.threads]
+    for number, cut in enumerate(variants.cuts(raw)):
+        dumps = read(raw[:cut])
+        threads = [thread.name for dump in dumps for thread in dump.threads]
+        # The beginning of the threads; of the last one's name too, if its header was cut.
+        assert threads[:-1] == whole[: max(0, len(threads) - 1)], cut
+        assert not threads or whole[len(threads) - 1].startswith(threads[-1]), cut
+        if threads and len(threads) < len(whole) and shows_the_cut(name, raw[:cut].rpartition(b"\n")[2]):
+            assert any(dump.truncated or dump.problems for dump in dumps), cut
+        if number % 20 == 0:
+            try:
+                found = goldens.report_on(raw[:cut])
+            except InputError:
+                assert threads == []
+            else:
+                assert sum(dump.total for dump in found.dumps) == len(threads)
+
+
+# Renderers
+
+SCHEMA = json.loads(resources.files("threaddump.reports").joinpath("report.schema.json").read_text("utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_json_fits_the_schema(name: str) -> None:
+    out = io.StringIO()
+    json_report.write(goldens.report(name), out)
+    value = json.loads(out.getvalue())
+    VALIDATOR.validate(value)
+    assert len(value["dumps"]) == len(truth(name).threads)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_terminal_keeps_the_width(name: str) -> None:
+    for width in (80, 120):
+        out = io.StringIO()
+        terminal.write(goldens.report(name), out, width=width, color=False, top=10)
+        assert out.getvalue().count("\n") > 3
+        assert max(map(cells, out.getvalue().splitlines())) <= width
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_markdown(name: str) -> None:
+    out = io.StringIO()
+    markdown.write(goldens.report(name), out, top=10)
+    assert out.getvalue().startswith("#")
+    assert "Traceback" not in out.getvalue()
+
+
+def test_many_dumps_in_one_report() -> None:
+    everything = Report([dump for name in NAMES for dump in goldens.report(name).dumps])
+    terminal.write(everything, io.StringIO(), width=80, color=False, top=3)
+    markdown.write(everything, io.StringIO(), top=3)
