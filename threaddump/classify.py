@@ -236,8 +236,8 @@ class Classifier:
 
     def _below_same_class(self, keys: list[str], index: int) -> int:
         """The first frame below ``index`` that is of another class: who uses the application's own pool."""
-        owner = keys[index].rpartition(".")[0].partition("$")[0]
-        while index < len(keys) and keys[index].startswith(owner):
+        owner = keys[index].rpartition(".")[0]
+        while index < len(keys) and keys[index].startswith((f"{owner}.", f"{owner}$")):
             index += 1
         return index
 
