@@ -95,7 +95,8 @@ def test_native_frames_prove_the_lock_even_if_nobody_is_inside() -> None:
     (convoy,) = convoys(made)
     assert (convoy.owner, convoy.reason) == (
         None,
-        "3 threads take a lock at orders/calendar.py:18; CPython records no owner, and no thread is inside the same code",
+        "3 threads take a lock at orders/calendar.py:18; CPython records no owner, and no thread is inside "
+        "the same code",
     )
 
 

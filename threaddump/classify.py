@@ -84,19 +84,13 @@ class Classifier:
     def verdicts(self, dump: Dump) -> list[Verdict]:
         """The verdicts for the threads of a dump, in their order."""
         version = _minor(dump.version) if self.family == "python" else None
-        # py-spy 0.1 and 0.2 call blocked threads active: where nobody is idle in a crowd, the word says nothing.
-        stateless = self.family == "python" and len(dump.threads) > 3 and all(t.state != "IDLE" for t in dump.threads)
+        stateless = self.stateless(dump)
         found = []
         for thread in dump.threads:
             if not thread.stack or thread.carries is not None:
                 found.append(self._by_name(thread))
                 continue
-            state = None if stateless else thread.state
-            if thread.carrier is not None:
-                state = "RUNNABLE"  # mounted: it runs on its carrier, and HotSpot prints no state for it
-            if thread.blocked_on is not None and (thread.blocked_on.id or "").startswith("class-init:"):
-                state = "BLOCKED"  # waits for a class initialiser, which HotSpot prints as RUNNABLE
-            cache_key = (thread.stack, state, version)
+            cache_key = (thread.stack, effective_state(thread, thread in stateless), version)
             verdict = self._verdicts.get(cache_key)
             if verdict is None:
                 if len(self._verdicts) >= VERDICTS_KEPT:
@@ -109,6 +103,20 @@ class Classifier:
                 verdict = self._timed_by_locals(thread, verdict)
             found.append(verdict)
         return found
+
+    def stateless(self, dump: Dump) -> frozenset[Thread]:
+        """Threads whose state says nothing: py-spy 0.1 and 0.2 call blocked threads active.
+
+        That shows where nobody is idle in a crowd, and where a thread is active at a line at which others are idle.
+        """
+        if self.family != "python":
+            return frozenset()
+        idle_at = {thread.stack[0] for thread in dump.threads if thread.state == "IDLE" and thread.stack}
+        if not idle_at and len(dump.threads) > 3:
+            return frozenset(dump.threads)
+        return frozenset(
+            t for t in dump.threads if t.state == "ACTIVE" and not t.gil and t.stack and t.stack[0] in idle_at
+        )
 
     def key(self, frame: Frame) -> str:
         """What catalog patterns are matched against for this frame."""
@@ -134,12 +142,12 @@ class Classifier:
         request = any(self.catalog.request_frames.find(key) for key in keys)
         if state == "BLOCKED":
             return self._blocked(stack, keys, matched, request)
-        zone = self._zone(keys, matched)
-        hits = self._candidates(keys, matched, zone, state)
+        zone = self.zone(keys, matched)
+        hits = self.candidates(keys, matched, zone, state)
         # With native frames the C function stands above the Python one: the same call keeps the same blocking frame.
         primitives = [(i, e) for i, e in hits if e.role == "primitive"]
         primitive = next((p for p in primitives if not keys[p[0]].startswith("native:")), next(iter(primitives), None))
-        winner = _winner(hits)
+        winner = winner_of(hits)
         if winner is None:
             kind = self._without_entry(stack, state)
             top = next((i for i, entries in enumerate(matched) if not _transparent(entries)), 0)
@@ -187,7 +195,7 @@ class Classifier:
             request,
         )
 
-    def _zone(self, keys: list[str], matched: list[tuple[Entry, ...]]) -> int:
+    def zone(self, keys: list[str], matched: list[tuple[Entry, ...]]) -> int:
         """The number of frames from the top that stand above the application."""
         roots = {
             library_root(key)
@@ -205,7 +213,7 @@ class Classifier:
             return index
         return len(keys)
 
-    def _candidates(
+    def candidates(
         self, keys: list[str], matched: list[tuple[Entry, ...]], zone: int, state: str | None
     ) -> list[tuple[int, Entry]]:
         """Entries that could explain the thread, each at its innermost frame, innermost first."""
@@ -220,15 +228,8 @@ class Classifier:
                 if index >= zone and entry.library is not None:
                     continue
                 seen.add(entry.id)
-                if entry.states and state is not None and state not in entry.states:
-                    continue
-                if entry.max_depth is not None and index >= entry.max_depth:
-                    continue
-                if entry.requires and not _any_match(entry.requires, keys):
-                    continue
-                if entry.forbids and _any_match(entry.forbids, keys):
-                    continue
-                hits.append((index, entry))
+                if ruled_out(entry, index, keys, state) is None:
+                    hits.append((index, entry))
         working = next(
             (i for i, e in hits if e.role == "primitive" and e.kind in {"external-call", "io", "running"}), len(keys)
         )
@@ -359,6 +360,31 @@ class Classifier:
                         yield entry, rule, value
 
 
+def effective_state(thread: Thread, stateless: bool) -> str | None:
+    """The state that a verdict goes by."""
+    if thread.blocked_on is not None and (thread.blocked_on.id or "").startswith("class-init:"):
+        return "BLOCKED"  # waits for a class initialiser, which HotSpot prints as RUNNABLE
+    if thread.carrier is not None:
+        return "RUNNABLE"  # mounted: it runs on its carrier, and HotSpot prints no state for it
+    return None if stateless else thread.state
+
+
+def ruled_out(entry: Entry, index: int, keys: Sequence[str], state: str | None) -> str | None:
+    """The field by which an entry that matches the frame at ``index`` excludes itself; None where it may explain."""
+    if entry.states and state is not None and state not in entry.states:
+        return "states"
+    if entry.max_depth is not None:
+        # C frames of py-spy --native stand between the Python frames and do not count.
+        depth = index - sum(key.startswith("native:") for key in keys[:index])
+        if depth >= entry.max_depth:
+            return "max_depth"
+    if entry.requires and not _any_match(entry.requires, keys):
+        return "requires"
+    if entry.forbids and _any_match(entry.forbids, keys):
+        return "forbids"
+    return None
+
+
 def _timeout_in(value: str) -> bool | None:
     """Whether a printed value is a timeout: ``None`` is none, a number is one, other objects tell nothing."""
     text = value.strip()
@@ -370,16 +396,19 @@ def _timeout_in(value: str) -> bool | None:
     return None if match is None else match[1] != "None"
 
 
-def _winner(hits: Sequence[tuple[int, Entry]]) -> tuple[int, Entry] | None:
+def winner_of(hits: Sequence[tuple[int, Entry]]) -> tuple[int, Entry] | None:
     best: tuple[int, Entry] | None = None
     best_priority = -1
     for index, entry in hits:
-        priority = entry.priority
-        if entry.role == "primitive":
-            priority = min(priority, NETWORK_PRIMITIVE)
+        priority = weight(entry)
         if priority > best_priority:
             best, best_priority = (index, entry), priority
     return best
+
+
+def weight(entry: Entry) -> int:
+    """The priority that counts: a primitive only names the call, so it never beats a library's entry."""
+    return min(entry.priority, NETWORK_PRIMITIVE) if entry.role == "primitive" else entry.priority
 
 
 def _busy_above(keys: list[str], matched: list[tuple[Entry, ...]]) -> bool:
@@ -393,7 +422,7 @@ def _transparent(entries: Sequence[Entry]) -> bool:
     return any(entry.role == "transparent" for entry in entries)
 
 
-def _any_match(globs: Sequence[str], keys: list[str]) -> bool:
+def _any_match(globs: Sequence[str], keys: Sequence[str]) -> bool:
     return any(test(key) for test in map(glob_test, globs) for key in keys)
 
 

@@ -1,18 +1,20 @@
-"""Python: locks that no dump prints, told from threads that stand at the same line.
+"""Locks whose owner no dump prints, told from the code that threads stand in.
 
-CPython records no owner of a lock, and ``with lock:`` leaves no frame. What a dump does show is many threads at one and
-the same line of the application, and another thread deeper inside the same code. That is a hint and no proof: it is
-always marked as inferred, and where several threads could be the holder none is named.
+CPython records no owner of a lock, and ``with lock:`` leaves no frame; HotSpot prints the owners of
+``java.util.concurrent`` locks only with ``-l``. What a dump does show is many threads that stop at one place, and
+another thread deeper inside the same code. That is a hint and no proof: it is always marked as inferred, and where
+several threads could be the holder none is named.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from threaddump.classify import Verdict, python_path
-from threaddump.groups import QUIET
+from threaddump.groups import QUIET, crew_name
 from threaddump_parsers.model import Dump, Frame, Thread
 
 LOGGING = "py-logging"
@@ -33,10 +35,60 @@ class Convoy:
     waiters: list[int]
     owner: int | None
     reason: str
+    certain: bool = True
+    """The threads are known to wait for a lock. If not, they may as well sleep at that line."""
+    at_work: bool = True
+    """The threads are in a task or a request, not in the loop of a thread of their own."""
 
 
-def find_convoys(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
-    """Convoys of a Python dump, longest first."""
+def find_convoys(
+    dump: Dump, verdicts: Sequence[Verdict], unowned: Mapping[str, list[int]] = MappingProxyType({})
+) -> list[Convoy]:
+    """Convoys, longest first. ``unowned``: locks without a printed owner and the threads that want them."""
+    found = _at_one_line(dump, verdicts) if dump.family == "python" else _at_one_lock(dump, verdicts, unowned)
+    return sorted(found, key=lambda convoy: -len(convoy.waiters))
+
+
+# JVM: a lock is known, its owner is not
+
+
+def _at_one_lock(dump: Dump, verdicts: Sequence[Verdict], unowned: Mapping[str, list[int]]) -> list[Convoy]:
+    found = []
+    for lock_id, waiters in unowned.items():
+        if len(waiters) < CONVOY:
+            continue
+        places = {place for index in waiters if (place := _taking(dump.threads[index], verdicts[index])) is not None}
+        lock = dump.threads[waiters[0]].blocked_on or dump.threads[waiters[0]].waiting_on
+        inside: dict[int, None] = {}
+        for place in places:
+            inside.update(dict.fromkeys(_inside(dump, verdicts, place, set(waiters), places)))
+        if not inside or lock is None:
+            continue
+        holders = list(inside)
+        crew = {crew_name(dump.threads[i].name) for i in waiters}
+        of_crew = [i for i in holders if crew_name(dump.threads[i].name) in crew]
+        if len(crew) == 1 and len(of_crew) == 1:
+            holders = of_crew  # threads of one pool run the same code: the others only pass through the class
+        names = ", ".join(f'"{dump.threads[i].name}"' for i in holders[:3])
+        where = ", ".join(sorted({place.function for place in places})[:2])
+        if len(holders) == 1:
+            reason = f"the dump lists no owners; {names} alone is past the line where {where} takes the lock"
+        else:
+            reason = f"the dump lists no owners; {len(holders)} threads are inside {where} and any may hold it: {names}"
+        owner = holders[0] if len(holders) == 1 else None
+        found.append(Convoy(lock_id, lock.class_name, "synchronizer", waiters, owner, reason))
+    return found
+
+
+def _taking(thread: Thread, verdict: Verdict) -> Frame | None:
+    """The application's frame that takes the lock."""
+    return next((frame for frame in thread.stack if frame.function == verdict.caller), None)
+
+
+# Python: neither lock nor owner are known
+
+
+def _at_one_line(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
     found = _logging(verdicts)
     by_line: dict[tuple[str | None, str, int | None], list[int]] = defaultdict(list)
     for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
@@ -47,9 +99,10 @@ def find_convoys(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
         if leaf is not None and leaf.line is not None and leaf.function not in _NOT_CODE_OF_A_CLASS:
             by_line[leaf.file, leaf.function, leaf.line].append(index)
     for waiters in by_line.values():
-        if len(waiters) >= CONVOY:
-            found.append(_convoy(dump, verdicts, waiters))
-    return sorted((c for c in found if c is not None), key=lambda convoy: -len(convoy.waiters))
+        convoy = _convoy(dump, verdicts, waiters) if len(waiters) >= CONVOY else None
+        if convoy is not None:
+            found.append(convoy)
+    return found
 
 
 def _python_leaf(thread: Thread) -> Frame | None:
@@ -61,7 +114,7 @@ def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Conv
     assert leaf is not None
     where = f"{python_path(leaf.file or '?')}:{leaf.line}"
     known = verdicts[waiters[0]].kind == "lock-wait"
-    inside = _inside(dump, verdicts, leaf, set(waiters))
+    inside = _inside(dump, verdicts, leaf, set(waiters), {leaf})
     if not known and not inside:
         return None  # nothing but a line in common: they may well sleep or compute there
     what = "take a lock" if known else "stand in a C call, probably to take a lock,"
@@ -81,17 +134,30 @@ def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Conv
         waiters=waiters,
         owner=inside[0] if len(inside) == 1 else None,
         reason=reason,
+        certain=known,
+        at_work=all(verdicts[i].request or _in_task(dump.threads[i]) for i in waiters),
     )
 
 
-def _inside(dump: Dump, verdicts: Sequence[Verdict], leaf: Frame, waiters: set[int]) -> list[int]:
+def _in_task(thread: Thread) -> bool:
+    """Below a ``ThreadPoolExecutor``'s work item."""
+    return any(
+        frame.function.rpartition(".")[2] == "run" and (frame.file or "").endswith("concurrent/futures/thread.py")
+        for frame in thread.stack
+    )
+
+
+def _inside(
+    dump: Dump, verdicts: Sequence[Verdict], leaf: Frame, waiters: set[int], places: Collection[Frame]
+) -> list[int]:
     """Threads that are inside the code that takes the lock: the same function at another line, else the same class."""
+    lines = {(place.function, place.line) for place in places}
     others = [i for i, v in enumerate(verdicts) if i not in waiters and v.kind not in QUIET]
     same_function = [
         index
         for index in others
         if any(
-            frame.file == leaf.file and frame.function == leaf.function and frame.line != leaf.line
+            frame.file == leaf.file and frame.function == leaf.function and (frame.function, frame.line) not in lines
             for frame in dump.threads[index].stack
         )
     ]
@@ -110,7 +176,7 @@ def _inside(dump: Dump, verdicts: Sequence[Verdict], leaf: Frame, waiters: set[i
     ]
 
 
-def _logging(verdicts: Sequence[Verdict]) -> list[Convoy | None]:
+def _logging(verdicts: Sequence[Verdict]) -> list[Convoy]:
     """Waiting for a handler's lock: the holder is the thread inside ``emit`` or ``flush`` of a handler."""
     waiters = [i for i, v in enumerate(verdicts) if v.kind == "lock-wait" and v.library == LOGGING]
     if not waiters:

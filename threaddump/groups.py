@@ -42,6 +42,13 @@ def lock_id(thread: Thread) -> str | None:
     return lock.id if lock is not None else None
 
 
+def crew_name(thread_name: str) -> str:
+    """A thread's name without its number: ``http-nio-8080-exec-``; empty where it has none."""
+    name = thread_name.rstrip("'\")]")
+    prefix = name.rstrip("0123456789")
+    return prefix if prefix != name else ""
+
+
 def pool_name(verdict: Verdict) -> str | None:
     """What the thread calls or leases from: a library's key, or the application's own pool class."""
     if verdict.library is not None or verdict.kind != "pool-wait":

@@ -97,15 +97,22 @@ def find_waits(
         lock = _wanted(thread, owners)
         if lock is not None and owners.get(lock.id, index) != index:
             owner_of[index] = owners[lock.id]
-    convoys = find_convoys(dump, verdicts) if dump.family == "python" else []
+    contended = _wanted_locks(dump, verdicts, owner_of)
+    unowned = {key: waiting for key, (lock, waiting) in contended.items() if key not in owners and _ownable(lock)}
+    convoys = find_convoys(dump, verdicts, unowned)
     for convoy in convoys:
         if convoy.owner is not None:
             owner_of.update((index, convoy.owner) for index in convoy.waiters)
     graph = WaitGraph(owner_of, _pools(dump, verdicts, classifier), convoys)
     cycles = _cycles(owner_of)
     deadlocks = _deadlocks(dump, cycles, graph)
-    locks = _contended(dump, verdicts, owners, owner_of) + _pool_locks(dump, graph.pools, verdicts)
-    locks += [_convoy_lock(dump, verdicts, convoy) for convoy in convoys]
+    inferred = {convoy.id: convoy for convoy in convoys}
+    locks = [
+        _convoy_lock(dump, verdicts, inferred.pop(key)) if key in inferred else lock
+        for key, lock in _contended(dump, verdicts, owners, contended).items()
+    ]
+    locks += _pool_locks(dump, graph.pools, verdicts)
+    locks += [_convoy_lock(dump, verdicts, convoy) for convoy in inferred.values()]
     chains = _Chains(dump, verdicts, groups, group_of, graph, cycles).build()
     return Waits(locks, chains, deadlocks, graph)
 
@@ -229,32 +236,41 @@ def _lock_type(lock: Lock) -> str:
 # Locks
 
 
-def _contended(
-    dump: Dump, verdicts: Sequence[Verdict], owners: dict[str | None, int], owner_of: dict[int, int]
-) -> list[ContendedLock]:
-    waiting: dict[str, list[int]] = defaultdict(list)
-    classes: dict[str, Lock] = {}
+def _wanted_locks(
+    dump: Dump, verdicts: Sequence[Verdict], owner_of: dict[int, int]
+) -> dict[str, tuple[Lock, list[int]]]:
+    """Lock id to the lock and the threads that want it, most wanted first."""
+    wanted: dict[str, tuple[Lock, list[int]]] = {}
     for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
         lock = thread.blocked_on or (thread.waiting_on if verdict.kind == "lock-wait" or index in owner_of else None)
-        if lock is None or lock.id is None:
-            continue
-        waiting[lock.id].append(index)
-        classes[lock.id] = lock
-    result = []
-    for key, indexes in sorted(waiting.items(), key=lambda item: -len(item[1])):
-        lock = classes[key]
+        if lock is not None and lock.id is not None:
+            wanted.setdefault(lock.id, (lock, []))[1].append(index)
+    return dict(sorted(wanted.items(), key=lambda item: -len(item[1][1])))
+
+
+def _ownable(lock: Lock) -> bool:
+    """A lock of java.util.concurrent: the JVM lists its owner apart from the frames, or not at all."""
+    return lock.class_name.startswith("java.util.concurrent.locks.")
+
+
+def _contended(
+    dump: Dump,
+    verdicts: Sequence[Verdict],
+    owners: dict[str | None, int],
+    wanted: dict[str, tuple[Lock, list[int]]],
+) -> dict[str, ContendedLock]:
+    result = {}
+    for key, (lock, indexes) in wanted.items():
         owner = owners.get(key)
-        result.append(
-            ContendedLock(
-                id=key,
-                class_name=lock.class_name,
-                type=_lock_type(lock),
-                owner=_owner(dump, verdicts, owner, _owner_basis(lock))
-                if owner is not None and owner not in indexes
-                else None,
-                waiting=[dump.threads[index].name for index in indexes],
-                owner_unknown=None if owner is not None else _why_unowned(lock, dump),
-            )
+        result[key] = ContendedLock(
+            id=key,
+            class_name=lock.class_name,
+            type=_lock_type(lock),
+            owner=_owner(dump, verdicts, owner, _owner_basis(lock))
+            if owner is not None and owner not in indexes
+            else None,
+            waiting=[dump.threads[index].name for index in indexes],
+            owner_unknown=None if owner is not None else _why_unowned(lock, dump),
         )
     return result
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from threaddump import catalog
 from threaddump.classify import Classifier, Verdict
+from threaddump.groups import crew_name
 from threaddump.report import Evidence, Finding, Group, Integration, Severity
 from threaddump.waits import Waits
 from threaddump_parsers.model import Dump
@@ -174,13 +175,6 @@ KIND_WORDS = {
     "unknown": "in a frame whose kind is not known",
 }
 """What a count of threads of one kind is called in a sentence."""
-
-
-def crew_name(thread_name: str) -> str:
-    """A thread's name without its number: ``http-nio-8080-exec-``; empty where it has none."""
-    name = thread_name.rstrip("'\")]")
-    prefix = name.rstrip("0123456789")
-    return prefix if prefix != name else ""
 
 
 def knobs(profile: dict[str, Any], phases: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from threaddump.convoys import Convoy
 from threaddump.findings.calls import PHASES, timeout_words
 from threaddump.findings.facts import Facts, of_crew, short, short_class
 from threaddump.groups import QUIET
@@ -61,10 +62,13 @@ def _locks(tree: Iterable[WaitNode]) -> list[WaitNode]:
     return [node for node in tree if node.lock is not None]
 
 
-def _severity(facts: Facts, waiters: Sequence[int]) -> Severity:
+def _severity(facts: Facts, waiters: Sequence[int], convoy: Convoy | None) -> Severity:
+    """By breadth; an owner that is only inferred makes it one step milder, a wait that may be none two."""
+    if convoy is not None and not convoy.certain:
+        return "high" if convoy.at_work and len(waiters) >= 10 else "low"
     if len(waiters) < 10:
         return "medium"
-    return "critical" if facts.takes_most(waiters) else "high"
+    return "critical" if facts.takes_most(waiters) and convoy is None else "high"
 
 
 def _behind_owner(facts: Facts, chain: Chain) -> Finding:
@@ -75,8 +79,11 @@ def _behind_owner(facts: Facts, chain: Chain) -> Finding:
     crew = facts.crew(waiters)
     node = max(_locks(chain.tree), key=lambda node: node.count)
     lock = short_class(node.lock_class)
-    doing = _doing(chain)
-    further = f" ({node.count} directly)" if node.count != chain.waiting else ""
+    convoy = next((c for i in waiters if (c := facts.waits.graph.convoy_of.get(i)) is not None), None)
+    holds = "holds" if convoy is None else "probably holds"
+    how = "" if convoy is None else f" Inferred: {convoy.reason}."
+    direct = sum(node.count for node in _locks(chain.tree))
+    further = f" ({direct} directly)" if direct != chain.waiting else ""
     advice = []
     if chain.root.kind == "external-call":
         advice.append(f"take the call out of the lock, and bound it ({timeout_words(facts, group)})")
@@ -89,9 +96,9 @@ def _behind_owner(facts: Facts, chain: Chain) -> Finding:
     advice.append(f'what "{owner}" waits for is the cause: the threads behind it are fine')
     finding = facts.finding(
         "threads-behind-one-owner",
-        _severity(facts, waiters),
-        f'{of_crew(waiters, crew)} wait behind one owner: "{owner}" holds {lock}{further}',
-        f'Meanwhile "{owner}" is {doing}.',
+        _severity(facts, waiters, convoy),
+        f'{of_crew(waiters, crew)} wait behind one owner: "{owner}" {holds} {lock}{further}',
+        f'Meanwhile "{owner}" is {_doing(chain)}.{how}',
         waiters,
         advice,
         facts.profile(chain.root.integration).get("recovery", ()),

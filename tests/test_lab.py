@@ -1,0 +1,372 @@
+"""Dumps recorded elsewhere from programs whose true state is written down: counts, owners and deadlocks have to agree.
+
+The folder is not part of this repository. Its place is ``THREADDUMP_LAB``, else ``shared/lab`` beside the checkout.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from threaddump.analyze import analyze
+from threaddump.report import DumpReport
+from threaddump.sources import InputError, Source
+
+LAB = Path(os.environ.get("THREADDUMP_LAB") or Path(__file__).resolve().parents[2] / "shared" / "lab")
+HOTSPOT = ("jstack", "jcmd PID Thread.print", "kill")
+PYTHON = re.compile(r"py-spy \S+ dump|py-spy \(version in name\)|faulthandler")
+
+if not (LAB / "jvm" / "MANIFEST.tsv").is_file():
+    pytest.skip(f"no recorded dumps in {LAB} (set THREADDUMP_LAB)", allow_module_level=True)
+
+Row = dict[str, str]
+
+
+def table(path: str) -> list[Row]:
+    with (LAB / path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+JVM = [row for row in table("jvm/MANIFEST.tsv") if row["how captured"].startswith(HOTSPOT)]
+PY = [row for row in table("python/MANIFEST.tsv") if PYTHON.match(row["tool+version"])]
+LOCKS = [row for row in table("jvm/LOCKS.tsv") if row["holder in dump"] != "(no owner in dump)"]
+
+ENTRIES = {
+    # A header that a line break in the thread's name splits is one header line less than there are threads.
+    "weirdnames-17/jstack.txt": [32],
+    # From Java 24 on a mounted virtual thread is printed in the block of its carrier: an entry without a header line.
+    "vpin-native-25/jcmd-print.txt": [26],
+    "vpin-native-25/jstack-l.txt": [26],
+    "vpin-native-25/kill3-stdout.log": [26],
+    # One log with several dumps, of which the table counts one.
+    "series-17/kill3-stdout-after-2.log": [60, 60],
+    "series-17/kill3-stdout-after-3.log": [60, 60, 60],
+}
+"""Where the number of header lines is not the number of thread entries: how many threads each dump has."""
+
+
+@cache
+def dumps(path: str) -> list[DumpReport]:
+    errors: list[InputError] = []
+    report = analyze([Source(path, LAB / path)], lambda _, error: errors.append(error))
+    assert not errors, errors
+    return report.dumps
+
+
+def ids(rows: list[Row]) -> list[str]:
+    return [row["file"] for row in rows]
+
+
+def count(dump: DumpReport, kinds: str, where: str) -> int:
+    """Threads in groups of these kinds whose blocking frame, caller or library fits; ``name:`` looks at their names."""
+    total = 0
+    for group in dump.groups:
+        if group.kind not in kinds.split("|"):
+            continue
+        if where.startswith("name:"):
+            total += sum(name.startswith(where.removeprefix("name:")) for name in group.threads)
+            continue
+        used = group.integration or group.pool
+        if any(re.search(where, text) for text in (group.blocking_frame, group.caller, used and used.id) if text):
+            total += group.count
+    return total
+
+
+# --- the JVM
+
+
+@pytest.mark.parametrize("row", JVM, ids=ids(JVM))
+def test_number_of_threads(row: Row) -> None:
+    expected = ENTRIES.get(row["file"], [int(row["header lines"])])
+    assert [dump.total for dump in dumps(f"jvm/{row['file']}")] == expected
+
+
+@pytest.mark.parametrize("row", JVM, ids=ids(JVM))
+def test_nothing_is_lost(row: Row) -> None:
+    for dump in dumps(f"jvm/{row['file']}"):
+        assert not dump.truncated
+        assert sum(group.count for group in dump.groups) == dump.total == sum(dump.by_kind.values())
+        if "kill3" not in row["file"]:
+            assert dump.unread_lines == 0
+
+
+@pytest.mark.parametrize("row", LOCKS, ids=[f"{row['file']} {row['lock id']}" for row in LOCKS])
+def test_owner_and_waiters_of_a_lock(row: Row) -> None:
+    (dump,) = dumps(f"jvm/{row['file']}")
+    lock = next(lock for lock in dump.locks if lock.id == row["lock id"])
+    assert lock.owner is not None
+    assert (lock.owner.thread, len(lock.waiting)) == (row["holder in dump"], int(row["waiters"]))
+    assert lock.class_name == row["class"]
+
+
+def cycle(truth: str) -> set[str]:
+    """The threads that a cycle in the text of the ground truth names."""
+    match = re.search(r"cycle(?: of \d+)?: (.*)", truth)
+    if match is None:
+        return {"transfer-A-to-B", "transfer-B-to-A"} if "same 2-cycle" in truth else set()
+    text = re.sub(
+        r"-\([^)]*\)->", "->", match[1].partition(";")[0].partition(" (")[0] if "-(" not in match[1] else match[1]
+    )
+    names = [name.strip() for name in text.partition(";")[0].split("->")]
+    return {name for name in names if re.fullmatch(r"[\w-]+-[\w-]{2,}", name)}
+
+
+DEADLOCKED = [row for row in JVM if cycle(row["ground truth (from the program)"])]
+NOT_DEADLOCKED = [row for row in JVM if row not in DEADLOCKED and not row["file"].startswith("clinit")]
+
+
+def test_the_table_names_cycles() -> None:
+    assert {row["file"].partition("/")[0] for row in DEADLOCKED} == {
+        "deadlock2-17", "deadlock2-25", "deadlock3mixed-17", "mixedlog-17",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("row", DEADLOCKED, ids=ids(DEADLOCKED))
+def test_deadlocks(row: Row) -> None:
+    (dump,) = dumps(f"jvm/{row['file']}")
+    (deadlock,) = dump.deadlocks
+    assert set(deadlock.threads) == cycle(row["ground truth (from the program)"])
+    assert len(deadlock.threads) == len(set(deadlock.threads))
+    assert deadlock.reported_by_runtime
+    assert deadlock.behind == (7 if "deadlock3" in row["file"] else 0)
+    assert dump.findings[0].id == "deadlock"
+
+
+@pytest.mark.parametrize("row", NOT_DEADLOCKED, ids=ids(NOT_DEADLOCKED))
+def test_no_deadlock_is_made_up(row: Row) -> None:
+    assert [dump.deadlocks for dump in dumps(f"jvm/{row['file']}")] == [[]] * len(dumps(f"jvm/{row['file']}"))
+
+
+@pytest.mark.parametrize("name", ["jstack", "jstack-l"])
+def test_a_deadlock_of_class_initialisers(name: str) -> None:
+    (dump,) = dumps(f"jvm/clinit-17/{name}.txt")
+    (deadlock,) = dump.deadlocks
+    assert set(deadlock.threads) == {"init-alpha", "init-beta"}
+    assert (deadlock.type, deadlock.behind, deadlock.reported_by_runtime) == ("class-init", 3, False)
+
+
+JVM_GROUPS: dict[str, list[tuple[str, str, int]]] = {
+    "actuator-17": [("lock-wait", "SchedulingGateway", 99), ("external-call", "RemoteClient.call", 1)],
+    "chain6-17": [
+        ("lock-wait", r"Cases\.lambda\$chain\$", 20),
+        ("lock-wait", "Cases.next", 5),
+        ("external-call", "RemoteClient.call", 1),
+    ],
+    "clinit-17": [("lock-wait", "Cases", 5)],
+    "deadlock2-17": [("lock-wait", "Cases.transfer", 2)],
+    "deadlock2-25": [("lock-wait", "Cases.transfer", 2)],
+    "deadlock3mixed-17": [("lock-wait", r"Cases\.lambda\$deadlock3mixed\$", 10)],
+    "eliminated-17": [("running", "Cases.spinElim", 4), ("lock-wait", "name:", 0)],
+    "execstarve": [("sync-wait", "execstarve", 38)],
+    "log4j1": [("lock-wait", "Category.callAppenders", 59), ("io", "FileOutputStream.writeBytes", 1)],
+    "mixedlog-17": [("lock-wait", "Cases.transfer", 2)],
+    "monitor100-17": [("lock-wait", "SchedulingGateway", 99), ("external-call", "RemoteClient.call", 1)],
+    "noise2000": [
+        ("idle", "ThreadPoolExecutor.getTask", 2050),
+        ("lock-wait", "ReentrantLock.lock", 40),
+        ("external-call", "RemoteClient.call", 1),
+    ],
+    "pg-hikari-17": [("external-call", "pgjdbc", 10), ("pool-wait", "HikariPool.getConnection", 90)],
+    "reentrant50": [("lock-wait", "ReentrantLock.lock", 49), ("external-call", "RemoteClient.call", 1)],
+    "relock-17": [("lock-wait", r"Cases\.lambda\$relock\$", 8), ("external-call", "RemoteClient.call", 1)],
+    "rw-writer-holds-17": [("lock-wait", "ReadLock.lock", 40), ("external-call", "RemoteClient.call", 1)],
+    "series-17": [
+        ("external-call", "RemoteClient.call", 12),
+        ("lock-wait", "ReentrantLock.lock", 6),
+        ("running|sleep|sync-wait", "name:progress-", 10),
+        ("idle", "name:idle-", 8),
+    ],
+    "story-17/frontend": [
+        ("external-call", "BackendConnection.invoke", 50),
+        ("pool-wait", "checkOut", 245),
+        ("idle", "org.apache.tomcat.util.threads.ThreadPoolExecutor.getTask", 5),
+    ],
+    "story-17/oms": [("external-call", "httpclient4", 450), ("pool-wait", "getPoolEntryBlocking", 50)],
+    "story-17/scheduling": [("lock-wait", "LegacyCalendar", 24), ("sleep", "LegacyCalendar", 1)],
+    "vdeadlock-25": [("lock-wait", "name:", 0)],
+    "vpin-native-25": [("external-call", "Cases", 2)],
+    "vthreads-25": [("lock-wait|external-call|pool-wait", "name:", 0)],
+    "weirdnames-17": [("sync-wait", "CountDownLatch.await", 12)],
+}
+"""Case to its groups: kinds, words of the frames, number of threads (the table's column of verified counts)."""
+
+
+@pytest.mark.parametrize("row", JVM, ids=ids(JVM))
+def test_groups_of_threads(row: Row) -> None:
+    for dump in dumps(f"jvm/{row['file']}"):
+        for kinds, words, threads in JVM_GROUPS[row["file"].rpartition("/")[0]]:
+            assert count(dump, kinds, words) == threads, (kinds, words)
+
+
+def test_request_threads_of_the_story() -> None:
+    for name, threads in (("frontend", 300), ("oms", 500)):
+        assert dumps(f"jvm/story-17/{name}/jstack-l.txt")[0].request_threads == threads
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "waiting", "depth"),
+    [
+        ("chain6-17/jstack-l.txt", {"chain-6"}, 25, 6),
+        ("chain6-17/jcmd-print-le.txt", {"chain-6"}, 25, 6),
+        ("monitor100-17/jstack.txt", {"http-exec-1"}, 99, 1),
+        ("story-17/scheduling/jstack.txt", {"sched-worker-1"}, 24, 1),
+        ("relock-17/jstack.txt", {"notifier"}, 8, 1),
+    ],
+)
+def test_chains(path: str, root: set[str], waiting: int, depth: int) -> None:
+    chain = dumps(f"jvm/{path}")[0].chains[0]
+    assert (set(chain.root.threads), chain.waiting, chain.depth) == (root, waiting, depth)
+
+
+@pytest.mark.parametrize(("path", "waiting", "holders"), [("oms", 50, 450), ("frontend", 245, 50)])
+@pytest.mark.parametrize("way", ["jstack.txt", "jstack-l.txt", "jcmd-print-le.txt", "kill3-stdout.log"])
+def test_slots_of_the_story(path: str, waiting: int, holders: int, way: str) -> None:
+    chain = dumps(f"jvm/story-17/{path}/{way}")[0].chains[0]
+    assert (chain.waiting, chain.root.count, chain.evidence) == (waiting, holders, "inferred")
+
+
+def test_slots_of_the_jdbc_pool() -> None:
+    for way in ("jstack", "jstack-l"):
+        chain = dumps(f"jvm/pg-hikari-17/{way}.txt")[0].chains[0]
+        assert (chain.waiting, chain.root.count) == (90, 10)
+
+
+# --- Python
+
+
+PY_TOTALS = {"big_sched_500": 100}
+"""faulthandler stops after 100 threads."""
+
+
+@pytest.mark.parametrize("row", PY, ids=ids(PY))
+def test_number_of_python_threads(row: Row) -> None:
+    found = dumps(f"python/{row['file']}")
+    assert sum(dump.total for dump in found) == int(row["threads_in_file"])
+    assert sum(dump.unread_lines for dump in found) == 0
+    capped = "faulthandler" in row["tool+version"] and int(row["threads_in_file"]) == 100
+    assert any(dump.truncated for dump in found) is capped
+
+
+# What a C call does is unknown without native frames; py-spy before 0.3 may call a blocked thread active.
+PY_GROUPS: dict[str, list[tuple[str, str, int]]] = {
+    "asyncio_tasks": [("idle", "_run_once", 1)],
+    "deadlock_rlock": [("unknown|lock-wait", "transfer", 4)],
+    "executor_idle_busy": [
+        ("idle", "concurrent/futures/thread.py:_worker", 4),
+        ("unknown|sleep", "crunch", 2),
+        ("unknown|external-call", "fetch", 2),
+        ("sync-wait", "concurrent/futures/_base.py", 4),
+    ],
+    "executor_starvation": [("sync-wait", "concurrent/futures/_base.py", 5)],
+    "gunicorn_gthread": [("external-call", "slow", 5), ("idle", "gunicorn/workers/gthread.py", 1)],
+    "http_client_stuck": [("external-call", "fetch_rate", 8)],
+    "lock_contention": [
+        ("unknown|lock-wait|running", "[:.]get$", 12),
+        ("unknown|external-call|running", "[:.]refresh$", 1),
+    ],
+    "logging_lock": [("lock-wait", "logging/__init__.py", 5), ("io", "logging/__init__.py", 1)],
+    "psycopg3_wait": [("pool-wait", "waiter", 5), ("external-call", "report", 2), ("external-call", "raw", 2)],
+    "queue_idle_workers": [("idle", "queue.py", 8), ("unknown|sleep", "process", 2)],
+    "requests_stuck": [("external-call", "charge", 20)],
+    "sleep_join": [("unknown|sleep", "sleep_join.py", 6)],
+    "sqlalchemy_pool": [("pool-wait", "sqlalchemy", 10), ("external-call", "slow_report", 3)],
+}
+
+
+def program(row: Row) -> str:
+    return Path(row["file"]).name.partition(".")[0]
+
+
+GROUPED = [row for row in PY if program(row) in PY_GROUPS]
+
+
+def test_every_python_program_is_looked_at() -> None:
+    assert {program(row) for row in PY} - set(PY_GROUPS) <= {"big_sched_500"}
+
+
+@pytest.mark.parametrize("row", GROUPED, ids=ids(GROUPED))
+def test_groups_of_python_threads(row: Row) -> None:
+    (dump,) = dumps(f"python/{row['file']}")
+    for kinds, words, threads in PY_GROUPS[program(row)]:
+        found = count(dump, kinds, words)
+        groups = [(group.count, group.kind, group.blocking_frame, group.caller) for group in dump.groups]
+        assert found == threads, f"{found} of kind {kinds} with {words}: {groups}"
+
+
+BIG = [row for row in PY if program(row) == "big_sched_500"]
+
+
+@pytest.mark.parametrize("row", BIG, ids=ids(BIG))
+def test_the_python_story(row: Row) -> None:
+    (dump,) = dumps(f"python/{row['file']}")
+    kinds = Counter({group.kind: group.count for group in dump.groups})
+    if "faulthandler" in row["tool+version"]:
+        assert dump.truncated
+        assert kinds["external-call"] + kinds["pool-wait"] == 100
+        return
+    assert (count(dump, "external-call", "requests"), count(dump, "pool-wait", "urllib3")) == (450, 50)
+    chain = dump.chains[0]
+    assert (chain.root.count, chain.waiting, chain.evidence) == (450, 50, "inferred")
+
+
+def named_by_class(row: Row) -> bool:
+    """Whether the frames carry the class: then the thread inside the same class is the probable owner."""
+    return "Inventory.get" in (LAB / "python" / row["file"]).read_text("utf-8")
+
+
+OWNED = [row for row in PY if program(row) == "lock_contention" and named_by_class(row)]
+
+
+@pytest.mark.parametrize("row", OWNED, ids=ids(OWNED))
+def test_the_owner_of_a_python_lock_is_inferred(row: Row) -> None:
+    (dump,) = dumps(f"python/{row['file']}")
+    lock = max(dump.locks, key=lambda lock: len(lock.waiting))
+    assert lock.owner is not None
+    assert (lock.owner.thread, lock.owner.evidence, len(lock.waiting)) == ("inventory-refresher-0", "inferred", 12)
+
+
+# --- what is no dump
+
+
+# What py-spy 0.4.3 printed on Python 3.15 stands among the errors of that table, and is a dump nevertheless.
+ERRORS = [
+    row for row in table("python/MANIFEST.tsv") if row["file"].startswith("errors/") and "3.15" not in row["file"]
+]
+
+
+@pytest.mark.parametrize("row", ERRORS, ids=ids(ERRORS))
+def test_error_texts_of_tools_are_refused(row: Row) -> None:
+    errors: list[InputError] = []
+    report = analyze([Source("x", LAB / "python" / row["file"])], lambda _, error: errors.append(error))
+    assert report.dumps == []
+    (error,) = errors
+    assert error.hint
+
+
+@pytest.mark.parametrize(
+    "name", ["empty.txt", "jstack-failed.txt", "not-a-dump.log", "frontend.txt.gz", "story-17-all.zip"]
+)
+def test_derived_files_that_hold_no_readable_dump(name: str) -> None:
+    errors: list[InputError] = []
+    report = analyze([Source(name, LAB / "jvm" / "derived" / name)], lambda _, error: errors.append(error))
+    assert (report.dumps, len(errors)) == ([], 1)
+    assert errors[0].hint
+
+
+@pytest.mark.parametrize(
+    ("name", "totals"),
+    [
+        ("crlf-frontend.txt", [324]),
+        ("no-blank-lines-monitor100.txt", [121]),
+        ("utf16le-bom-deadlock3.txt", [30]),
+        ("three-tiers-concat.txt", [324, 525, 44]),
+    ],
+)
+def test_derived_files_that_are_only_encoded_or_joined_otherwise(name: str, totals: list[int]) -> None:
+    assert [dump.total for dump in dumps(f"jvm/derived/{name}")] == totals
