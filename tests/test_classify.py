@@ -160,6 +160,11 @@ def test_the_applications_own_pool_is_told_by_its_name() -> None:
     assert found.app_frames == (CALL,)
 
 
+def test_a_pool_deeper_in_the_application_does_not_count() -> None:
+    words = (*AWAIT, "com.shop.Latch.pass", "com.shop.BackendPool.checkOut", CALL, *SERVLET)
+    assert verdict(*words, state="WAITING").kind == "sync-wait"
+
+
 def test_an_idle_loop_that_works_is_running() -> None:
     busy = verdict("com.shop.Order.hash", "java.util.concurrent.ThreadPoolExecutor.getTask", *WORKER)
     assert busy.kind == "running"

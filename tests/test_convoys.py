@@ -11,7 +11,7 @@ from dumps import dump, facts, thread, times, waits
 from threaddump import intake
 from threaddump.convoys import Convoy, find_convoys
 from threaddump.sources import Source
-from threaddump_parsers.model import Dump, Thread
+from threaddump_parsers.model import Dump, Lock, Thread
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 TAKE = "orders/calendar.py:Calendar.reserve@18"
@@ -145,6 +145,40 @@ def test_locks_of_real_dumps(path: str, owner: str | None, waiting: int) -> None
         assert made.threads[longest.owner].name == owner
 
 
-def test_no_convoys_on_the_jvm() -> None:
+# --- the JVM: a lock without a printed owner
+
+
+def parked(count: int, lock: Lock) -> list[Thread]:
+    words = (*dumps.LOCK, "com.shop.Calendar.reserve@18", *dumps.WORKER)
+    return [thread(f"w-{n}", *words, state="WAITING", wants=lock) for n in range(1, count + 1)]
+
+
+def holder(name: str, line: int = 19) -> Thread:
+    return thread(name, *dumps.SLEEP, f"com.shop.Calendar.reserve@{line}", *dumps.WORKER, state="TIMED_WAITING")
+
+
+def test_the_only_thread_past_the_lock_is_its_probable_owner() -> None:
+    lock = dumps.reentrant("0xb")
+    found = waits(dump([*parked(4, lock), holder("holder")]))
+    (contended,) = found.locks
+    assert contended.owner is not None
+    assert (contended.owner.thread, contended.owner.evidence, len(contended.waiting)) == ("holder", "inferred", 4)
+    (chain,) = found.chains
+    assert (chain.root.threads, chain.waiting, chain.evidence) == (["holder"], 4, "inferred")
+    assert "the dump lists no owners" in (chain.reason or "")
+
+
+def test_several_threads_past_the_lock_and_none_is_named() -> None:
+    found = waits(dump([*parked(4, dumps.reentrant("0xb")), holder("one"), holder("two")]))
+    assert [lock.owner for lock in found.locks] == [None]
+    assert found.chains == []
+
+
+def test_where_owners_are_listed_nothing_is_inferred() -> None:
+    made = dump([*parked(4, dumps.reentrant("0xb")), holder("holder")], ownable_synchronizers=True)
+    assert [lock.owner for lock in waits(made).locks] == [None]
+
+
+def test_each_for_a_lock_of_its_own_is_no_convoy() -> None:
     made = dump([dumps.blocked(f"w-{n}", dumps.monitor(f"0x{n}")) for n in range(5)])
     assert waits(made).chains == []

@@ -302,7 +302,6 @@ UNQUALIFIED = (
 WRONG: dict[tuple[str, str], str] = {
     **{(name, "owners"): "nothing in the dump ties the holder of the lock to those who wait" for name in UNQUALIFIED},
     **{(n, "deadlocks"): "CPython prints neither locks nor their owners" for n in NAMES if "rlock-deadlock" in n},
-    **{(n, "starvation"): "nobody looks for it" for n in NAMES if "executor-starvation" in n},
     ("py-spy/version-0.2.2.txt", "doing"): "py-spy 0.2 calls the holder active, alone at its line, and is believed",
     **{(n, "holders"): "calls past the pool count as holders of its slots" for n in NAMES if "psycopg3-pool" in n},
 }

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import dumps
 from dumps import analyzed, blocked, dump, monitor, thread, times
 from threaddump.report import Group
-from threaddump_parsers.model import Dump
+from threaddump_parsers.model import Dump, Frame
 
 CALL = "com.shop.Gateway.slotFor"
 
@@ -27,6 +27,7 @@ def test_two_depths_of_one_call_are_one_group() -> None:
     assert (group.count, group.kind, group.phase, group.caller) == (5, "external-call", "read", CALL)
     assert group.blocking_frame == "java.net.SocketInputStream.socketRead0"
     assert group.integration is not None and group.integration.name.startswith("Apache HttpClient 4")
+    assert group.integration.system == "http"
     assert (group.pool, group.id) == (None, "g1")
     assert group.threads == ["near-1", "near-2", "near-3", "far-1", "far-2"]
     assert group.lines == [10, 20, 30, 40, 50]
@@ -107,6 +108,18 @@ def test_cpu_is_a_sum_or_unknown() -> None:
     known = [thread(f"t-{n}", *words, state="RUNNABLE", cpu_ms=1.25) for n in range(4)]
     assert groups(dump(known))[0].cpu_ms == 5.0
     assert groups(dump(times(2, "t", *words, state="RUNNABLE")))[0].cpu_ms is None
+
+
+def test_a_stack_is_shown_as_it_was_printed() -> None:
+    shown = thread("t", "com.shop.Work.step@12", state="RUNNABLE")
+    shown.stack = (Frame("a.B.c", None, None, native=True), Frame("a.B.d"), Frame("a.B.e", "B.java"), *shown.stack)
+    (group,) = groups(dump([shown]))
+    assert group.stack == [
+        "a.B.c(Native Method)",
+        "a.B.d(Unknown Source)",
+        "a.B.e(B.java)",
+        "com.shop.Work.step(Work.java:12)",
+    ]
 
 
 def test_a_long_stack_is_shown_in_part() -> None:

@@ -280,14 +280,15 @@ SERIES = b"".join((FIXTURES / "hotspot" / f"series-{n}-of-3.txt").read_bytes() +
         SERIES + PY_SPY + FAULT + SERIES,
         SERIES + PY_SPY * 20,
         SERIES.decode().encode("utf-16"),
+        b"\xef\xbb\xbf" + SERIES,
     ],
-    ids=["series", "log in front", "CR LF", "no last line end", "twice", "mixed", "py-spy last", "UTF-16"],
+    ids=["series", "log in front", "CR LF", "no last line end", "twice", "mixed", "py-spy last", "UTF-16", "mark"],
 )
 def test_parts_give_the_same_report_as_the_whole(tmp_path: Path, content: bytes, in_parts: None) -> None:
     path = tmp_path / "big.txt"
     path.write_bytes(content)
     parts = fanout.split(Source("input.txt", path))
-    assert (len(parts) > 1) is not content.startswith(b"\xff\xfe")
+    assert (len(parts) > 1) is not content.startswith((b"\xff\xfe", b"\xef\xbb\xbf"))
     report, errors = report_on(path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fanout, "PART", 1 << 40)

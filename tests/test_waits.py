@@ -352,6 +352,9 @@ def test_slots_are_held_by_calls_of_the_same_client_below_the_same_caller() -> N
         [*waiters(3), *callers(2), *times(2, "other", *dumps.APACHE_CALL, "com.shop.Mail.send", state="RUNNABLE")]
     )
     check_join(made, ["h-1", "h-2"], f"the same client below the same caller {SLOT}")
+    root = waits(made).chains[0].root
+    assert root.integration is not None and root.integration.id == "httpclient4"
+    assert (root.phase, root.caller) == ("read", SLOT)
 
 
 def test_slots_are_held_below_the_method_that_leases() -> None:
@@ -392,10 +395,10 @@ POSTGRES = (
 def test_slots_of_a_jdbc_pool_are_held_by_queries() -> None:
     made = dump([
         *times(3, "w", *HIKARI, "com.shop.Dao.load", *dumps.WORKER, state="TIMED_WAITING"),
-        *times(2, "h", *POSTGRES, "com.shop.Report.run", *dumps.WORKER, state="RUNNABLE"),
+        *times(2, "query", *POSTGRES, "com.shop.Report.run", *dumps.WORKER, state="RUNNABLE"),
         *callers(2),
     ])  # fmt: skip
-    check_join(made, ["h-1", "h-2"], "threads inside JDBC calls hold connections of some pool")
+    check_join(made, ["query-1", "query-2"], "threads inside JDBC calls hold connections of some pool")
 
 
 def test_slots_of_a_real_jdbc_pool() -> None:

@@ -140,6 +140,64 @@ def analyze(
     raise typer.Exit(_exit_code(report, fail_on, strict))
 
 
+@app.command(
+    short_help="Say what a finding means, or why a thread got its kind.",
+    epilog="\b\n"
+    "Exit codes:\n"
+    "    0  explained\n"
+    "    2  an unknown id, no such thread, or several of them\n"
+    "  130  interrupted",
+)
+def explain(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID | FILE...]",
+            help="A finding's or a catalog entry's id; with --thread or --line dump files, - or nothing for "
+            "standard input.",
+        ),
+    ] = None,
+    thread: Annotated[
+        str | None,
+        typer.Option("--thread", "-t", metavar="NAME", help="Explain this thread: its name, or a part only it has."),
+    ] = None,
+    line: Annotated[
+        int | None,
+        typer.Option("--line", "-l", min=1, metavar="N", help="Explain the thread whose entry has input line N."),
+    ] = None,
+) -> None:
+    """Say what a finding means, or why a thread got its kind.
+
+    Without anything it lists the findings. Of a finding it tells what triggers it, how severe it is when, what to do
+    and what it does not prove; of a catalog entry what it matches, and the timeouts and pools of its library; of a
+    thread which frames and which entry decided, and why the others lost.
+
+    \b
+    Examples:
+      threaddump explain
+      threaddump explain hot-external-call
+      threaddump explain jvm.pool.hikari
+      threaddump explain --thread http-exec-49 dump.txt
+      threaddump explain --line 1845 dump.txt
+    """
+    from threaddump import explain as explained
+
+    if thread is None and line is None:
+        if len(names or []) > 1:
+            raise InputError(f"{len(names or [])} ids: one at a time", f"threaddump explain {(names or [])[0]}")
+        answer = explained.id_answer(names[0]) if names else explained.list_lines
+    else:
+        sources = expand(names or [])
+        gc.disable()
+        try:
+            answer = explained.thread_answer(*explained.find_thread(sources, thread, line, _complain))
+        except explained.AmbiguousError as error:
+            print(f"threaddump: {error}", *error.lines, f"  try: {error.hint}", sep="\n", file=sys.stderr)
+            raise typer.Exit(UNUSABLE) from None
+    with _opened(None) as out:
+        explained.write(answer, out, *_screen(out))
+
+
 def _exit_code(report: Report, fail_on: FailOn | None, strict: bool) -> int:
     if fail_on is not None:
         worst = min((SEVERITIES.index(finding.severity) for finding in report.findings), default=len(SEVERITIES))
@@ -162,10 +220,16 @@ def _write(report: Report, out: TextIO, form: Format, top: int) -> None:
     else:
         from threaddump.reports import terminal
 
-        on_terminal = out.isatty()
-        color = on_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        fallback = (PIPE_WIDTH, 24) if not on_terminal else (80, 24)
-        terminal.write(report, out, width=shutil.get_terminal_size(fallback).columns, color=color, top=top)
+        width, color = _screen(out)
+        terminal.write(report, out, width=width, color=color, top=top)
+
+
+def _screen(out: TextIO) -> tuple[int, bool]:
+    """How wide the output is, and whether it shows colours."""
+    on_terminal = out.isatty()
+    color = on_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    fallback = (PIPE_WIDTH, 24) if not on_terminal else (80, 24)
+    return shutil.get_terminal_size(fallback).columns, color
 
 
 @contextmanager

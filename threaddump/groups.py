@@ -21,12 +21,24 @@ QUIET = frozenset({"idle", "runtime"})
 
 def group_threads(dump: Dump, verdicts: Sequence[Verdict]) -> tuple[list[Group], list[int]]:
     """The groups of a dump, worst first, and for each thread the index of its group."""
+    # Threads with equal stacks share one verdict: the key is made once for all of them.
+    by_verdict: dict[int, list[int]] = {}
+    for index, verdict in enumerate(verdicts):
+        by_verdict.setdefault(id(verdict), []).append(index)
     members: dict[tuple[object, ...], list[int]] = {}
-    for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
-        lock = lock_id(thread) if verdict.kind == "lock-wait" else None
-        key = (verdict.kind, verdict.phase, pool_name(verdict), verdict.blocking_frame, verdict.caller, lock)
-        members.setdefault(key, []).append(index)
-    ordered = sorted(members.values(), key=lambda indexes: (verdicts[indexes[0]].kind in QUIET, -len(indexes)))
+    for alike in by_verdict.values():
+        verdict = verdicts[alike[0]]
+        key = (verdict.kind, verdict.phase, pool_name(verdict), verdict.blocking_frame, verdict.caller)
+        if verdict.kind != "lock-wait":
+            members.setdefault(key, []).extend(alike)
+            continue
+        for index in alike:
+            members.setdefault((*key, lock_id(dump.threads[index])), []).append(index)
+    for indexes in members.values():
+        indexes.sort()
+    ordered = sorted(
+        members.values(), key=lambda indexes: (verdicts[indexes[0]].kind in QUIET, -len(indexes), indexes[0])
+    )
     group_of = [0] * len(dump.threads)
     groups = []
     for number, indexes in enumerate(ordered):

@@ -98,7 +98,11 @@ def find_waits(
         if lock is not None and owners.get(lock.id, index) != index:
             owner_of[index] = owners[lock.id]
     contended = _wanted_locks(dump, verdicts, owner_of)
-    unowned = {key: waiting for key, (lock, waiting) in contended.items() if key not in owners and _ownable(lock)}
+    unowned = {
+        key: waiting
+        for key, (lock, waiting) in contended.items()
+        if key not in owners and _ownable(lock) and not _released(lock, dump)
+    }
     convoys = find_convoys(dump, verdicts, unowned)
     for convoy in convoys:
         if convoy.owner is not None:
@@ -286,6 +290,11 @@ def _owner(dump: Dump, verdicts: Sequence[Verdict], index: int, evidence: Basis)
         integration(verdict, dump.family) if verdict.kind not in QUIET else None,
         evidence,
     )
+
+
+def _released(lock: Lock, dump: Dump) -> bool:
+    """Whether the dump would show the owner if there were one: then the lock was given up a moment ago."""
+    return dump.ownable_synchronizers and "ReentrantLock$" in lock.class_name
 
 
 def _why_unowned(lock: Lock, dump: Dump) -> str:

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from threaddump.findings import calls, completeness, locks, pools, saturation
+from threaddump.findings import (
+    calls,
+    completeness,
+    executors,
+    locks,
+    loops,
+    pools,
+    population,
+    runtime,
+    saturation,
+    stalls,
+)
 from threaddump.findings.facts import Facts
 from threaddump.report import SEVERITIES, Finding
 
@@ -22,6 +33,19 @@ RULES: tuple[Rule, ...] = (
     locks.lock_owner_unknown,
     saturation.request_threads_saturated,
     calls.read_without_timeout,
+    executors.executor_starved,
+    loops.event_loop_blocked,
+    loops.gil_held,
+    stalls.stalled,
+    runtime.finalizer_stuck,
+    runtime.out_of_memory,
+    runtime.exceptions_thrown,
+    runtime.deep_recursion,
+    runtime.carriers_pinned,
+    runtime.shutdown_in_progress,
+    population.too_many_threads,
+    population.pool_bloat,
+    population.threads_per_request,
     completeness.truncated_input,
 )
 

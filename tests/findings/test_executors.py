@@ -1,0 +1,139 @@
+"""Executors whose workers wait for each other; and which of these rules speak about which real dump."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+import dumps
+import goldens
+from dumps import dump, findings, thread, times
+from threaddump_parsers.model import Thread
+
+GET = (*dumps.PARK, "java.util.concurrent.FutureTask.awaitDone", "java.util.concurrent.FutureTask.get")
+JOIN = (*dumps.PARK, "java.util.concurrent.CompletableFuture.waitingGet", "java.util.concurrent.CompletableFuture.join")
+LATCH = (*dumps.PARK, "java.util.concurrent.CountDownLatch.await")
+FORK_JOIN = ("java.util.concurrent.ForkJoinPool.runWorker", "java.util.concurrent.ForkJoinWorkerThread.run")
+RESULT = ("threading.py:Condition.wait@327", "concurrent/futures/_base.py:Future.result@451")
+PY_WORKER = ("concurrent/futures/thread.py:_WorkItem.run", "concurrent/futures/thread.py:_worker", *dumps.PY_THREAD)
+
+
+def stuck(
+    count: int, prefix: str = "pool", wait: Sequence[str] = GET, loop: Sequence[str] = dumps.WORKER
+) -> list[Thread]:
+    return times(count, prefix, *wait, "com.shop.Report.merge", *loop, state="WAITING")
+
+
+def starved(threads: list[Thread], family: str = "jvm") -> list[str]:
+    return [finding.severity for finding in findings(dump(threads, family), "executor-starved")]
+
+
+def test_all_workers_wait_for_results() -> None:
+    clients = times(3, "client", *GET, "com.shop.Api.order", "java.lang.Thread.run", state="WAITING")
+    found = findings(dump([*stuck(8), *clients]), "executor-starved")
+    assert [finding.severity for finding in found] == ["high"]
+    finding = found[0]
+    assert finding.title == "all 8 pool-* threads wait for results of other tasks"
+    assert finding.detail.startswith("Inferred: ")
+    assert "Report.merge" in finding.detail
+    assert finding.detail.endswith(" 3 more threads wait outside for results of tasks.")
+    assert [(place.thread, place.line) for place in finding.evidence] == [
+        ("pool-1", 10),
+        ("pool-2", 20),
+        ("pool-3", 30),
+    ]
+    assert finding.evidence[0].text == "java.util.concurrent.FutureTask.get < com.shop.Report.merge"
+    assert finding.thread_names == [f"pool-{number}" for number in range(1, 9)]
+    assert any("executor of their own" in advice for advice in finding.advice)
+
+
+@pytest.mark.parametrize(("wait", "loop"), [(JOIN, dumps.WORKER), (JOIN, FORK_JOIN)])
+def test_other_futures_and_loops(wait: Sequence[str], loop: Sequence[str]) -> None:
+    assert starved(stuck(2, wait=wait, loop=loop)) == ["high"]
+
+
+def test_workers_of_another_executor_may_run_the_tasks() -> None:
+    busy = thread("mail-1", "com.shop.Mail.send", *dumps.WORKER, state="RUNNABLE")
+    idle = thread("mail-2", *dumps.IDLE, state="WAITING")
+    finding = findings(dump([*stuck(4), busy, idle]), "executor-starved")[0]
+    assert finding.severity == "medium"
+    assert "But 1 worker of another executor is at work" in finding.detail
+    assert starved([*stuck(4), idle]) == ["high"]
+
+
+@pytest.mark.parametrize(
+    "threads",
+    [
+        stuck(1),
+        [*stuck(7), thread("pool-8", *dumps.IDLE, state="WAITING")],
+        [*stuck(7), thread("pool-8", "com.shop.Report.merge", *dumps.WORKER, state="RUNNABLE")],
+        [*stuck(7), thread("pool-8", "com.shop.Report.merge", "java.lang.Thread.run", state="RUNNABLE")],
+        stuck(8, wait=LATCH),
+        stuck(8, loop=("java.lang.Thread.run",)),
+        stuck(8, "http-nio-8080-exec"),
+        times(8, "serve", *GET, "com.shop.Api.order", *dumps.SERVLET, state="WAITING"),
+        times(8, "pool", *dumps.IDLE, state="WAITING"),
+    ],
+    ids=["one", "idle", "working", "other work", "latch", "no executor", "server", "requests", "idle pool"],
+)
+def test_silent(threads: list[Thread]) -> None:
+    assert starved(threads) == []
+
+
+def test_python() -> None:
+    stuck = times(4, "tasks", *RESULT, "shop/report.py:merge@8", *PY_WORKER, state="IDLE")
+    assert starved(stuck, "python") == ["high"]
+    idle = thread("tasks-5", *PY_WORKER[1:], state="IDLE")
+    assert starved([*stuck, idle], "python") == []
+
+
+def test_python_without_names() -> None:
+    words = (*RESULT, "shop/report.py:merge@8", *PY_WORKER)
+    nameless = [thread("", *words), thread("", *words), thread("", "shop/main.py:<module>@3")]
+    found = findings(dump(nameless, "python", format="faulthandler"), "executor-starved")
+    assert [finding.title for finding in found] == ["all 2 executor threads wait for results of other tasks"]
+    assert starved([*nameless, thread("", *PY_WORKER[1:])], "python") == []
+
+
+# Which of the rules of these modules speak about which real dump; about all others none of them does.
+
+RULES = {
+    "carriers-pinned",
+    "child-process-wait",
+    "class-loading-contention",
+    "connect-wait",
+    "deep-recursion",
+    "dns-wait",
+    "entropy-wait",
+    "event-loop-blocked",
+    "exceptions-thrown",
+    "executor-starved",
+    "file-stall",
+    "finalizer-stuck",
+    "gil-held",
+    "out-of-memory",
+    "pool-bloat",
+    "queue-full",
+    "shutdown-in-progress",
+    "threads-per-request",
+    "too-many-threads",
+    "write-stall",
+}
+SPOKEN_OF = {
+    "faulthandler/deep-recursion-100-frames.txt": {("deep-recursion", "low")},
+    "faulthandler/executor-starvation.txt": {("executor-starved", "high")},
+    "hotspot/executor-starvation.txt": {("executor-starved", "high")},
+    "hotspot/java25-pinned-carriers.txt": {("carriers-pinned", "medium")},
+    "py-spy/executor-starvation.txt": {("executor-starved", "high")},
+}
+
+
+@pytest.mark.parametrize("name", goldens.fixtures())
+def test_what_is_said_of_real_dumps(name: str) -> None:
+    said = {(finding.id, finding.severity) for finding in goldens.report(name).findings if finding.id in RULES}
+    assert said == SPOKEN_OF.get(name, set())
+
+
+def test_each_dump_of_the_table_is_there() -> None:
+    assert set(SPOKEN_OF) <= set(goldens.fixtures())

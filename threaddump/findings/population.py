@@ -1,0 +1,95 @@
+"""How many threads there are, whatever they do."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from threaddump.findings.facts import Facts
+from threaddump.report import Finding
+
+MANY, VERY_MANY = 2_000, 5_000
+BLOATED = 500
+POOLS = 50
+UNNAMED = 200
+FIRST_WORKER = re.compile(r"pool-\d+-thread-1|ThreadPoolExecutor-\d+_0")
+"""The first thread of an executor to which nobody gave a name."""
+UNNAMED_THREAD = re.compile(r"(Thread|Timer)-\d+(?: \(.*\))?")
+
+
+def too_many_threads(facts: Facts) -> Iterable[Finding]:
+    """Thousands of platform threads: each costs a stack and a place in the scheduler's queues."""
+    threads = [i for i, thread in enumerate(facts.dump.threads) if not thread.virtual and not thread.internal]
+    if len(threads) <= MANY:
+        return
+    names = Counter(facts.crew_names[index] for index in threads)
+    most = ", ".join(f"{name}* ({count:,})" for name, count in names.most_common(4) if name)
+    yield facts.finding(
+        "too-many-threads",
+        "medium" if len(threads) > VERY_MANY else "low",
+        f"{len(threads):,} platform threads in one process",
+        f"Most of them: {most}." if most else "Their names tell no pool.",
+        threads,
+        [
+            "find the pool without a bound and bound it; a thread that waits costs memory (its stack), not CPU",
+            "compare the count with an hour ago: a count that only grows is a leak",
+        ],
+    )
+
+
+def pool_bloat(facts: Facts) -> Iterable[Finding]:
+    """One pool is more than half of all threads, and most of it idles: its bound is too high, or it has none."""
+    teams: dict[str, list[int]] = defaultdict(list)
+    for index, name in enumerate(facts.crew_names):
+        if name and facts.verdicts[index].kind != "runtime":
+            teams[name].append(index)
+    for name, team in teams.items():
+        idle = sum(facts.verdicts[index].kind == "idle" for index in team)
+        if len(team) > BLOATED and 2 * len(team) > len(facts.dump.threads) and 2 * idle > len(team):
+            yield facts.finding(
+                "pool-bloat",
+                "low",
+                f"{idle:,} of {len(team):,} {name}* threads are idle",
+                f"The pool is {len(team) / len(facts.dump.threads):.0%} of all threads of the process.",
+                team,
+                ["lower the pool's maximum, or let idle threads end (a keep-alive time also for core threads)"],
+            )
+
+
+def threads_per_request(facts: Facts) -> Iterable[Finding]:
+    """Dozens of executors with default names, or hundreds of bare threads: one is made per request and never ended."""
+    names = [thread.name for thread in facts.dump.threads]
+    pools = [index for index, name in enumerate(names) if FIRST_WORKER.fullmatch(name)]
+    if len({names[index] for index in pools}) > POOLS:
+        yield facts.finding(
+            "threads-per-request",
+            "low",
+            f"{len(pools)} executors with default names (like {names[pools[0]]}) are alive",
+            "Probably one is created for each request or job and never shut down (inferred from the names).",
+            pools,
+            [
+                "create the executor once and share it, or close it in a finally (try-with-resources, with)",
+                "name the threads with a ThreadFactory (thread_name_prefix), and the next dump shows who creates them",
+            ],
+        )
+    bare: dict[str, list[int]] = defaultdict(list)
+    for index, name in enumerate(names):
+        match = UNNAMED_THREAD.fullmatch(name)
+        # A server that starts a thread for each request does so by design, and ends it.
+        if match is not None and index not in facts.request_threads:
+            bare[match[1]].append(index)
+    for kind, threads in bare.items():
+        if len(threads) > UNNAMED:
+            yield facts.finding(
+                "threads-per-request",
+                "low",
+                f"{len(threads)} threads have the default name {kind}-N",
+                "Probably one is started for each request or job and does not end (inferred from the names).",
+                threads,
+                [
+                    "cancel a Timer that is no longer needed, and share one scheduler"
+                    if kind == "Timer"
+                    else "hand the work to one bounded pool instead of starting a thread for it",
+                ],
+            )

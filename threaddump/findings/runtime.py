@@ -1,0 +1,281 @@
+"""What the runtime itself suffers from: finalizers, memory, exceptions, an end under way, runaway recursion."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from threaddump.findings.facts import KIND_WORDS, Facts, of_crew, short
+from threaddump.report import Finding, Severity
+from threaddump_parsers.model import Stack
+
+BLOCKED = frozenset({"lock-wait", "external-call", "io", "sleep", "sync-wait", "pool-wait", "queue-put"})
+"""Kinds of a thread that gets no further until something else happens."""
+REFERENCE_THREADS = frozenset({"Finalizer", "Reference Handler", "Common-Cleaner"})
+EXCEPTION = re.compile(r"java\.lang\.Throwable\.fillInStackTrace|.*(?:Exception|Error|Throwable)\.<init>")
+OUT_OF_MEMORY = "java.lang.OutOfMemoryError.<init>"
+SHUTDOWN = frozenset(
+    {
+        "java.lang.Shutdown.exit",
+        "java.lang.Shutdown.halt",
+        "java.lang.Shutdown.halt0",
+        "java.lang.Shutdown.runHooks",
+        "java.lang.Shutdown.sequence",
+        "java.lang.Shutdown.shutdown",
+        "java.lang.ApplicationShutdownHooks.runHooks",
+    }
+)
+"""Frames of the end itself; registering a hook (``Shutdown.add``) is none of them."""
+PYTHON_SHUTDOWN = frozenset({"threading.py:_shutdown", "concurrent/futures/thread.py:_python_exit"})
+DEEP = 300
+BLOCK = 10
+"""Frames of the longest cycle that is searched for."""
+REPEATS = 20
+RUNAWAY = 50
+"""Repeats from which a running recursion is no longer a walk over a tree."""
+TOP = 30
+"""Frames from the top within which a recursion has to begin."""
+
+
+@dataclass(slots=True, eq=False)
+class Shared:
+    """A stack and the threads that have it."""
+
+    stack: Stack
+    keys: tuple[str, ...]
+    threads: list[int] = field(default_factory=list)
+
+
+@lru_cache(maxsize=1)
+def stacks(facts: Facts) -> list[Shared]:
+    """The distinct stacks of a dump: parsers intern them, so each is looked at once."""
+    found: dict[int, Shared] = {}
+    key = facts.classifier.key
+    for index, thread in enumerate(facts.dump.threads):
+        shared = found.get(id(thread.stack))
+        if shared is None:
+            shared = found[id(thread.stack)] = Shared(thread.stack, tuple(map(key, thread.stack)))
+        shared.threads.append(index)
+    return list(found.values())
+
+
+def _threads(facts: Facts, test: Callable[[Sequence[str]], object]) -> list[int]:
+    """The threads whose stack passes the test, in the order of the dump."""
+    return sorted(index for shared in stacks(facts) if test(shared.keys) for index in shared.threads)
+
+
+def finalizer_stuck(facts: Facts) -> Iterable[Finding]:
+    """A thread that finalizes or cleans is stuck in it: nothing after it is freed, until memory runs out.
+
+    At rest it waits in ``java.lang.ref``. Where it runs application code it may just be at work: that is worth less.
+    """
+    if facts.dump.family != "jvm":
+        return
+    for index, (thread, verdict) in enumerate(zip(facts.dump.threads, facts.verdicts, strict=True)):
+        if thread.name not in REFERENCE_THREADS or not (verdict.kind in BLOCKED or verdict.kind == "running"):
+            continue
+        top = next((frame.function for frame in thread.stack if not frame.function.startswith("java.lang.Object.")), "")
+        if top.startswith("java.lang.ref."):
+            continue  # it hands references over, or gets back into its queue's monitor
+        blocked = verdict.kind in BLOCKED
+        yield facts.finding(
+            "finalizer-stuck",
+            "high" if blocked else "medium",
+            f'"{thread.name}" is {KIND_WORDS[verdict.kind]} in {short(verdict.caller or verdict.blocking_frame)}',
+            "It runs finalizers and cleaners one after the other"
+            + (
+                ": while it is stuck, no other object is freed, and memory runs out."
+                if blocked
+                else "; in one dump this may be normal work: compare with a second dump."
+            ),
+            [index],
+            [
+                "do not lock, wait or call out in finalize() or a Cleaner's action: close resources where used",
+                "watch the number of pending finalizers: jcmd PID GC.finalizer_info",
+            ],
+            group=facts.groups[facts.group_of[index]].id,
+        )
+
+
+def out_of_memory(facts: Facts) -> Iterable[Finding]:
+    """A thread is creating an ``OutOfMemoryError``: whatever else is in the dump may be a consequence."""
+    threads = _threads(facts, lambda keys: OUT_OF_MEMORY in keys)
+    if not threads:
+        return
+    yield facts.finding(
+        "out-of-memory",
+        "high",
+        f"{of_crew(threads, None)} {'throw' if len(threads) != 1 else 'throws'} OutOfMemoryError",
+        "The frame of its constructor is on the stack. Other waits in this dump may only follow from it: a thread that "
+        "died of it may have left locks and slots behind.",
+        threads,
+        [
+            "what fills the heap: jcmd PID GC.class_histogram, or a heap dump with jcmd PID GC.heap_dump FILE",
+            "next time, a dump and an end: -XX:+HeapDumpOnOutOfMemoryError -XX:+ExitOnOutOfMemoryError",
+        ],
+        ["restart of this process: after an OutOfMemoryError its state is not to be trusted"],
+    )
+
+
+def exceptions_thrown(facts: Facts) -> Iterable[Finding]:
+    """Many running threads are building exceptions: an error storm, or exceptions as control flow."""
+    if facts.dump.family != "jvm":
+        return
+    threads = [
+        index
+        for index in _threads(facts, lambda keys: any(map(EXCEPTION.fullmatch, keys[:BLOCK])))
+        if facts.verdicts[index].kind == "running"
+    ]
+    if len(threads) < 5:
+        return
+    share, crew = facts.share(threads)
+    types: Counter[str] = Counter()
+    for index in threads:
+        functions = [frame.function for frame in facts.dump.threads[index].stack[: 2 * BLOCK]]
+        made = [function.removesuffix(".<init>") for function in functions if function.endswith(".<init>")]
+        # The outermost constructor of the chain is the class that was really thrown.
+        made = [name for name in made if name.endswith(("Exception", "Error", "Throwable"))]
+        types[short(made[-1]) if made else "of unknown type"] += 1
+    kinds = ", ".join(f"{name} ({count})" for name, count in types.most_common(3))
+    yield facts.finding(
+        "exceptions-thrown",
+        "medium" if len(threads) >= 20 and share >= 0.3 else "low",
+        f"{of_crew(threads, crew)} are creating exceptions",
+        f"They fill in stack traces, which costs more the deeper the stack is: {kinds}.",
+        threads,
+        [
+            "look for the same exception in the log: something that these threads need fails again and again",
+            "if they are control flow, do not throw in the hot path, or create them without a stack trace",
+        ],
+    )
+
+
+def shutdown_in_progress(facts: Facts) -> Iterable[Finding]:
+    """The process is ending: hooks run, or Python's main thread has ended and waits for the others.
+
+    ``DestroyJavaVM`` alone says only that ``main`` has returned, as it does in most servers.
+    """
+    if facts.dump.family == "jvm":
+        threads = _threads(facts, lambda keys: not SHUTDOWN.isdisjoint(keys))
+        detail = "Shutdown hooks run in threads of their own and are waited for, without a timeout."
+        advice = "if it does not end: look for the hook's thread (often Thread-N or named after its framework)"
+    else:
+        threads = _threads(facts, lambda keys: not PYTHON_SHUTDOWN.isdisjoint(keys))
+        others = sum(thread.daemon is not True for thread in facts.dump.threads) - len(threads)
+        if others < 1:
+            return
+        alive = "1 other is alive" if others == 1 else f"{others} others are alive"
+        detail = f"The main thread has ended and waits for threads that are no daemons; {alive}."
+        advice = "if it is meant to end: stop the workers first (an event or a poison pill), or make them daemons"
+    if threads:
+        yield facts.finding(
+            "shutdown-in-progress",
+            "info",
+            "the process is shutting down" if facts.dump.family == "jvm" else "the main thread has ended",
+            detail,
+            threads,
+            [advice],
+        )
+
+
+def deep_recursion(facts: Facts) -> Iterable[Finding]:
+    """A stack of hundreds of frames, or one whose top repeats a few functions over and over.
+
+    Only a running one with very many repeats is more than a remark: parsers and walks over trees recurse too.
+    """
+    found: dict[tuple[str, ...], tuple[list[int], int, int]] = {}
+    for shared in stacks(facts):
+        if len(shared.keys) < REPEATS:
+            continue
+        block, repeats = _cycle(shared.keys)
+        if not block and len(shared.keys) <= DEEP:
+            continue
+        name = tuple(sorted({facts.classifier.shown(shared.stack[index]) for index in block}))
+        threads, most, deepest = found.get(name, ([], 0, 0))
+        found[name] = (threads + shared.threads, max(most, repeats), max(deepest, len(shared.keys)))
+    for functions, (threads, repeats, frames) in found.items():
+        yield _recursion(facts, functions, sorted(threads), repeats, frames)
+
+
+def _cycle(keys: Sequence[str]) -> tuple[range, int]:
+    """The first few functions near the top that repeat, as indexes, and how often they stand there in a row."""
+    if len(keys) - len(set(keys)) < REPEATS - 1:
+        return range(0), 0
+    for size in range(1, BLOCK + 1):
+        start = run = 0
+        for index in range(len(keys) - size):
+            if keys[index] != keys[index + size]:
+                if run + size >= size * REPEATS and start <= TOP:
+                    break
+                start, run = index + 1, 0
+                if start > TOP:
+                    break
+            else:
+                run += 1
+        if run + size >= size * REPEATS and start <= TOP:
+            return range(start, start + size), (run + size) // size
+    return range(0), 0
+
+
+def _recursion(facts: Facts, functions: Sequence[str], threads: list[int], repeats: int, frames: int) -> Finding:
+    running = any(facts.verdicts[index].kind == "running" for index in threads)
+    runaway = running and bool(functions) and (repeats >= RUNAWAY or frames > DEEP)
+    severity: Severity = "medium" if runaway else "low"
+    names = ", ".join(map(short, functions))
+    one = len(threads) == 1
+    who = f'"{facts.dump.threads[threads[0]].name}"' if one else f"{len(threads)} threads"
+    who = "a thread" if who == '""' else who
+    if functions:
+        title = f"{who} {'recurses' if one else 'recurse'} in {names}"
+        same = "One function stands" if len(functions) == 1 else f"The same {len(functions)} functions stand"
+        detail = f"{same} there {repeats} times in a row, "
+    else:
+        title = f"{who} {'has' if one else 'have'} a stack of {frames} frames"
+        detail = "No block of functions repeats, "
+    cut = " or more: the dump cuts stacks" if any(facts.dump.threads[index].truncated for index in threads) else ""
+    return facts.finding(
+        "deep-recursion",
+        severity,
+        title,
+        f"{detail}in a stack of {frames} frames{cut}.",
+        threads,
+        ["bound the depth, or walk with a list of what is left to do: this ends in a stack overflow if the data grows"],
+        group=facts.groups[facts.group_of[threads[0]]].id,
+    )
+
+
+def carriers_pinned(facts: Facts) -> Iterable[Finding]:
+    """All carriers are held by virtual threads that block without letting go: no other virtual thread can run.
+
+    A virtual thread that blocks leaves its carrier. Where it stays mounted it is pinned, by a native frame, a class's
+    initialiser or, before JDK 24, ``synchronized``.
+    """
+    threads = facts.dump.threads
+    carriers = [index for index, thread in enumerate(threads) if thread.carries is not None]
+    pools = {facts.crew_names[index] for index in carriers} - {""}
+    everyone = [index for index, name in enumerate(facts.crew_names) if name in pools]
+    if len(carriers) < 2 or len(everyone) != len(carriers):
+        return
+    names = {threads[index].name for index in carriers}
+    mounted = [index for index, thread in enumerate(threads) if thread.carrier in names]
+    if len(mounted) != len(carriers) or any(facts.verdicts[index].kind not in BLOCKED for index in mounted):
+        return
+    verdicts = [facts.verdicts[index] for index in mounted]
+    places = ", ".join(dict.fromkeys(short(verdict.caller or verdict.blocking_frame) for verdict in verdicts))
+    yield facts.finding(
+        "carriers-pinned",
+        "medium",
+        f"all {len(carriers)} carriers of virtual threads are held by threads that block: {places}",
+        f"Each of {', '.join(sorted(names)[:3])} carries a virtual thread that is blocked and stays mounted (pinned). "
+        "If the scheduler may not start more carriers (by default as many as processors), no other virtual thread "
+        "runs.",
+        mounted,
+        [
+            "do not block below a static initialiser or a native call; before JDK 24 also not in synchronized",
+            "all virtual threads, also those that wait: jcmd PID Thread.dump_to_file -format=json FILE",
+        ],
+        group=facts.groups[facts.group_of[mounted[0]]].id,
+    )
