@@ -23,6 +23,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from threaddump import catalog
 from threaddump.catalog import Catalog, Entry, glob_test
@@ -79,7 +80,10 @@ class Classifier:
         self.family = family
         self.catalog: Catalog = catalog.load(family)
         self._verdicts: dict[tuple[Stack, str | None, str | None], Verdict] = {}
+        # What is known of a frame is worked out once: a dump has few distinct frames, even with many distinct stacks.
         self._keys: dict[Frame, str] = {}
+        self._platform: dict[str, bool] = {}
+        self._library: dict[str, bool] = {}
 
     def verdicts(self, dump: Dump) -> list[Verdict]:
         """The verdicts for the threads of a dump, in their order."""
@@ -94,8 +98,8 @@ class Classifier:
             verdict = self._verdicts.get(cache_key)
             if verdict is None:
                 if len(self._verdicts) >= VERDICTS_KEPT:
-                    self._verdicts.clear()
-                    self._keys.clear()
+                    for cache in (self._verdicts, self._keys, self._platform, self._library):
+                        cache.clear()
                 self._verdicts[cache_key] = verdict = self._classify(*cache_key)
             if verdict.kind == "unknown":
                 verdict = self._by_name(thread, verdict)
@@ -264,15 +268,21 @@ class Classifier:
 
     def is_platform(self, key: str) -> bool:
         """Of the JDK or of Python's standard library."""
-        if self.family == "python":
-            return key.startswith("native:") or _is_stdlib(key)
-        return key in self.catalog.platform
+        found = self._platform.get(key)
+        if found is None:
+            python = self.family == "python"
+            found = key.startswith("native:") or _is_stdlib(key) if python else key in self.catalog.platform
+            self._platform[key] = found
+        return found
 
     def is_library(self, key: str) -> bool:
         """Of a well-known library, framework or server."""
-        if self.family == "python":
-            return key.partition(":")[0].partition("/")[0].removesuffix(".py") in self.catalog.library_names
-        return key in self.catalog.libraries
+        found = self._library.get(key)
+        if found is None:
+            top = key.partition(":")[0].partition("/")[0].removesuffix(".py")
+            found = top in self.catalog.library_names if self.family == "python" else key in self.catalog.libraries
+            self._library[key] = found
+        return found
 
     def shown(self, frame: Frame) -> str:
         """How a report names this frame."""
@@ -422,10 +432,16 @@ def _transparent(entries: Sequence[Entry]) -> bool:
     return any(entry.role == "transparent" for entry in entries)
 
 
+@lru_cache(maxsize=VERDICTS_KEPT)
+def _key_matches(globs: Sequence[str], key: str) -> bool:
+    return any(glob_test(glob)(key) for glob in globs)
+
+
 def _any_match(globs: Sequence[str], keys: Sequence[str]) -> bool:
-    return any(test(key) for test in map(glob_test, globs) for key in keys)
+    return any(_key_matches(globs, key) for key in keys)
 
 
+@lru_cache(maxsize=VERDICTS_KEPT)
 def library_root(key: str) -> str:
     """The part of a name that frames of one library share: ``org.apache.http``, ``urllib3``."""
     if ":" in key:

@@ -169,9 +169,9 @@ def id_answer(name: str) -> Answer:
 
 
 def _unknown(name: str) -> InputError:
-    if Path(name).exists():
+    if name and Path(name).exists():
         return InputError(
-            f"{name} is a file, and no id",
+            f"{name} is a file or folder, and no id",
             "threaddump explain --thread NAME FILE   or   threaddump analyze FILE",
         )
     known = [*finding_texts(), *(entry.id for family in _families().values() for entry in family.entries)]
@@ -800,7 +800,8 @@ def _behind(told: Trace) -> str:
     parts = []
     direct = graph.waiters.get(index, ())
     if direct:
-        parts.append(f"{len(direct)} for a lock that it owns")
+        inferred = any(i in graph.convoy_of or _initialising(told.dump.threads[i]) for i in direct)
+        parts.append(f"{len(direct)} for a lock that it {'probably owns (inferred)' if inferred else 'owns'}")
     for number in graph.slots.get(index, ()):
         pool = graph.pools[number]
         many = f"one of the {len(pool.holders)} probable holders" if len(pool.holders) > 1 else "the probable holder"
