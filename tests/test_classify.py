@@ -166,8 +166,12 @@ def test_a_pool_deeper_in_the_application_does_not_count() -> None:
 
 
 def test_an_idle_loop_that_works_is_running() -> None:
-    busy = verdict("com.shop.Order.hash", "java.util.concurrent.ThreadPoolExecutor.getTask", *WORKER)
+    busy = verdict("java.util.ArrayList.sort", "java.util.concurrent.ThreadPoolExecutor.getTask", *WORKER)
     assert busy.kind == "running"
+    poll = verdict(
+        "sun.nio.ch.EPoll.wait", "sun.nio.ch.SelectorImpl.select", "com.shop.Loop.run", "java.lang.Thread.run"
+    )
+    assert poll.kind == "idle"
 
 
 # --- timed
@@ -196,6 +200,14 @@ def test_timed_by_the_frames_of_a_read() -> None:
     assert timed.timed is True
     unknown = verdict("java.net.SocketInputStream.socketRead0", *read, CALL)
     assert unknown.timed is None  # Java 8 reads alike with and without a timeout
+
+
+@pytest.mark.parametrize(("form", "timed"), [("timedGet", True), ("waitingGet", False), ("reportGet", None)])
+def test_timed_by_the_form_of_the_call(form: str, timed: bool | None) -> None:
+    future = "java.util.concurrent.CompletableFuture"
+    found = verdict(*PARK, f"{future}.{form}", f"{future}.get", CALL, *SERVLET, state="WAITING")
+    assert (found.kind, found.timed) == ("sync-wait", timed)
+    assert form != "timedGet" or found.timed_reason == "the stack shows the timed form of the call"
 
 
 @pytest.mark.parametrize(

@@ -324,7 +324,7 @@ def test_a_file_that_fails_while_it_is_read_is_refused(
             raise OSError(5, "Input/output error")
 
     (tmp_path / "disk.txt").write_text(SMALL)
-    monkeypatch.setattr(Path, "open", lambda *_: Broken())
+    monkeypatch.setattr(Path, "open", lambda *_, **__: Broken())
     check_refused(run("analyze", tmp_path / "disk.txt"), "disk.txt: reading failed: Input/output error")
 
 

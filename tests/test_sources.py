@@ -66,6 +66,7 @@ def test_a_glob_without_a_match_keeps_its_name(folder: Path) -> None:
 def test_a_file_whose_name_looks_like_a_glob(folder: Path) -> None:
     odd = folder / "dump[1].txt"
     odd.write_text("odd")
+    (folder / "dump1.txt").write_text("what the glob would match")
     assert [source.path for source in expand([str(odd)])] == [odd]
 
 
@@ -109,7 +110,7 @@ def test_a_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_cannot_be_opened(error: OSError, said: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Path, *arguments: object) -> None:
+    def fail(self: Path, *arguments: object, **_keywords: object) -> None:
         raise error
 
     monkeypatch.setattr(Path, "open", fail)

@@ -104,11 +104,12 @@ def test_the_owner_of_a_synchronizer_is_known_where_they_are_listed() -> None:
     ],
 )
 def test_an_unknown_owner_comes_with_the_reason(lock: Lock, listed: bool, why: str) -> None:
-    found = waits(dump([blocked("w-1", lock), blocked("w-2", lock)], ownable_synchronizers=listed))
+    names = ["w-1", "w-2", "w-3", "w-4"]
+    found = waits(dump([*(blocked(name, lock) for name in names), asleep("x")], ownable_synchronizers=listed))
     contended = only_lock(found)
     assert contended.owner is None
     assert contended.owner_unknown is not None and why in contended.owner_unknown
-    assert contended.waiting == ["w-1", "w-2"]
+    assert contended.waiting == names
     assert found.chains == []
 
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from threaddump.intake import SAMPLE, is_plain
 from threaddump.sources import Part, Source
@@ -19,6 +18,7 @@ from threaddump_parsers import parsers
 
 PART = 16 << 20
 _BLOCK = 1 << 20
+_OVERLAP = 1 << 10
 _REACH = 32 << 20
 """How far behind the wanted place a dump may begin."""
 T = TypeVar("T")
@@ -33,20 +33,12 @@ def split(source: Source) -> list[Source]:
         processes = min(_cpus(), size // PART)
         if processes < 2 or not source.path.is_file():
             return [source]
-        starts = [0, *_starts(source, size, processes)]
-        counts = _line_counts(source, [*starts, size])
+        bounds = [0, *_starts(source, size, processes), size]
     except OSError:
         return [source]  # reading it as a whole says what is wrong
-    parts = []
-    line = 1
-    for start, lines in zip(starts, counts, strict=True):
-        parts.append(replace(source, part=Part(start, lines, line)))
-        line += lines
-    # The last part has what follows the last line break, too.
-    last = parts[-1].part
-    assert last is not None
-    parts[-1] = replace(source, part=replace(last, lines=sys.maxsize))
-    return parts if len(parts) > 1 else [source]
+    if len(bounds) == 2:
+        return [source]
+    return [replace(source, part=Part(start, end)) for start, end in pairwise(bounds)]
 
 
 def run(work: Callable[[Source], T], parts: Sequence[Source]) -> list[T]:
@@ -79,27 +71,24 @@ def _starts(source: Source, size: int, processes: int) -> list[int]:
             wanted = size * share // processes
             if found and found[-1] >= wanted:
                 continue
-            stream.seek(wanted)
-            stream.readline()  # the pattern must not match in the middle of a line
-            start = _first_start(patterns, stream.tell(), stream.read(_REACH))
+            start = _first_start(patterns, stream, wanted)
             if start is not None:
                 found.append(start)
     return found
 
 
-def _first_start(patterns: Sequence[re.Pattern[bytes]], offset: int, block: bytes) -> int | None:
-    matches = [match.start() for pattern in patterns if (match := pattern.search(block))]
-    return offset + min(matches) if matches else None
-
-
-def _line_counts(source: Source, bounds: Sequence[int]) -> list[int]:
-    counts = []
-    with source.open() as stream:
-        for start, end in pairwise(bounds):
-            stream.seek(start)
-            left, lines = end - start, 0
-            while left > 0 and (block := stream.read(min(left, _BLOCK))):
-                lines += block.count(b"\n")
-                left -= len(block)
-            counts.append(lines)
-    return counts
+def _first_start(patterns: Sequence[re.Pattern[bytes]], stream: BinaryIO, wanted: int) -> int | None:
+    """The first offset behind ``wanted`` at which a dump begins."""
+    stream.seek(wanted)
+    stream.readline()  # a pattern must not match in the middle of a line
+    offset, tail = stream.tell(), b""
+    while offset < wanted + _REACH and (block := stream.read(_BLOCK)):
+        # Whole lines only, and the last few again with the next block: the beginning of a dump has three lines.
+        text = tail + block
+        whole = text.rfind(b"\n") + 1
+        matches = [match.start() for pattern in patterns if (match := pattern.search(text, 0, whole))]
+        if matches:
+            return offset + min(matches)
+        keep = max(whole - _OVERLAP, 0)
+        tail, offset = text[keep:], offset + keep
+    return None

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import codecs
 import re
-import sys
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import BinaryIO
 
-from threaddump.sources import InputError, Part, Source
+from threaddump.sources import InputError, Source
 from threaddump.unreadable import binary, why_no_dump
 from threaddump_parsers import claimant
 from threaddump_parsers.lines import Lines, NumberedLine
@@ -33,8 +32,7 @@ def dumps(source: Source) -> Iterator[Dump]:
     with source.open() as stream:
         try:
             sample = stream.read(SAMPLE)
-            part = source.part or Part(0, sys.maxsize, 1)
-            lines = Lines(islice(_lines(sample, stream, source.name), part.lines), part.first_line)
+            lines = Lines(_lines(sample, stream, source.name), source.first_line())
             found = False
             while _seek_claim(lines):
                 number, line = lines.peek(1)[0]

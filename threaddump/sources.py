@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import glob
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 STDIN = "<stdin>"
+BUFFER = 1 << 18
 
 
 class InputError(Exception):
@@ -26,11 +28,25 @@ class InputError(Exception):
 
 @dataclass(slots=True, frozen=True)
 class Part:
-    """A stretch of a file: the offset of its first byte, how many lines it has, and the number of its first line."""
+    """A stretch of a file: the offsets of its first byte and of the byte behind its last."""
 
     start: int
-    lines: int
-    first_line: int
+    end: int
+
+
+class _Window(io.RawIOBase):
+    """The bytes of a part, as if they were a file of their own."""
+
+    def __init__(self, raw: io.RawIOBase, length: int) -> None:
+        self._raw, self._left = raw, length
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        read = self._raw.readinto(memoryview(buffer)[: self._left]) or 0
+        self._left -= read
+        return read
 
 
 @dataclass(slots=True, frozen=True)
@@ -52,15 +68,26 @@ class Source:
             yield sys.stdin.buffer
             return
         try:
-            stream = self.path.open("rb")
+            stream = self.path.open("rb", buffering=BUFFER)
         except IsADirectoryError as error:
             raise InputError(f"{self.name}: the folder has no files", "name a folder with dump files") from error
         except OSError as error:
             raise InputError(f"{self.name}: {error.strerror or error}", _open_hint(error)) from error
         with stream:
-            if self.part is not None:
-                stream.seek(self.part.start)
-            yield stream
+            if self.part is None:
+                yield stream
+                return
+            with self.path.open("rb", buffering=0) as raw:
+                raw.seek(self.part.start)
+                yield io.BufferedReader(_Window(raw, self.part.end - self.part.start), BUFFER)
+
+    def first_line(self) -> int:
+        """The number of the first line: 1, but for a part that begins further on."""
+        if self.path is None or self.part is None or self.part.start == 0:
+            return 1
+        with self.path.open("rb") as stream:
+            blocks = (self.part.start - offset for offset in range(0, self.part.start, BUFFER))
+            return 1 + sum(stream.read(min(left, BUFFER)).count(b"\n") for left in blocks)
 
 
 def _open_hint(error: OSError) -> str:

@@ -226,6 +226,12 @@ def test_two_phases_of_one_call_are_one_finding() -> None:
     assert "waiting for the response, connecting" in finding.detail
 
 
+def test_the_size_of_the_pool_is_advised_where_threads_wait_for_it() -> None:
+    waited = one(dump([*calls(40), *leases(10)]), "hot-external-call")
+    assert any("limit the calls" in advice for advice in waited.advice)
+    assert not any("limit the calls" in advice for advice in one(dump(calls(40)), "hot-external-call").advice)
+
+
 def test_the_advice_fits_the_phase() -> None:
     connect = ("sun.nio.ch.Net.connect0", "sun.nio.ch.NioSocketImpl.connect", *dumps.APACHE_CALL[2:])
     finding = one(dump(calls(40, words=connect)), "hot-external-call")
@@ -293,6 +299,8 @@ def test_the_read_of_a_hot_call_is_said_once() -> None:
         (80, "WAITING", "pool-wait-untimed", "critical"),
         (1, "TIMED_WAITING", "pool-exhausted", "low"),
         (3, "TIMED_WAITING", "pool-exhausted", "medium"),
+        (9, "TIMED_WAITING", "pool-exhausted", "medium"),
+        (10, "TIMED_WAITING", "pool-exhausted", "high"),
         (80, "TIMED_WAITING", "pool-exhausted", "high"),
     ],
 )
@@ -454,6 +462,10 @@ def test_saturated_threads_that_have_computed_before() -> None:
     assert "CPU is not low" in one(dump(warm), "request-threads-saturated").detail
 
 
+def test_eight_threads_are_enough_to_be_saturated() -> None:
+    assert one(dump(calls(8)), "request-threads-saturated").threads == 8
+
+
 @pytest.mark.parametrize(
     "threads",
     [
@@ -488,6 +500,16 @@ def test_faulthandlers_limit_is_named() -> None:
 
 
 # --- Python
+
+
+@pytest.mark.parametrize(("waiting", "severity"), [(3, "low"), (9, "low"), (10, "high"), (24, "high")])
+def test_an_inferred_owner_makes_the_finding_milder(waiting: int, severity: str) -> None:
+    task = ("concurrent/futures/thread.py:_WorkItem.run@58", *dumps.PY_THREAD)
+    words = ("orders/calendar.py:Calendar.reserve@18", *task)
+    holder = thread("w-0", "orders/feed.py:Feed.read@7", "orders/calendar.py:Calendar.reserve@19", *task, state="IDLE")
+    finding = one(dump([holder, *times(waiting, "w", *words, state="IDLE")], "python"), "threads-behind-one-owner")
+    assert (finding.severity, finding.threads) == (severity, waiting)
+    assert "probably" in finding.title
 
 
 def test_the_incident_in_python() -> None:
