@@ -339,11 +339,7 @@ def test_a_few_active_threads_run() -> None:
         ("C:\\Python311\\Lib\\queue.py", "queue.py"),
         ("C:\\app\\venv\\Lib\\site-packages\\urllib3\\connectionpool.py", "urllib3/connectionpool.py"),
         ("C:\\srv\\shop\\orders\\api.py", "orders/api.py"),
-        pytest.param(
-            "/usr/lib/python311.zip/threading.py",
-            "threading.py",
-            marks=pytest.mark.xfail(reason="a zipped standard library is taken for the application"),
-        ),
+        ("/usr/lib/python311.zip/threading.py", "threading.py"),
         ("/opt/app.zip/orders/api.py", "orders/api.py"),
         ("/srv/shop/orders/api.py", "orders/api.py"),
         ("/api.py", "/api.py"),

@@ -453,7 +453,7 @@ def library_root(key: str) -> str:
 
 # Python paths
 
-_INSTALLED = re.compile(r".*[/\\](?:site-packages|dist-packages|python\d+(?:\.\d+)?[t]?|Lib)[/\\]", re.DOTALL)
+_INSTALLED = re.compile(r".*[/\\](?:site-packages|dist-packages|python\d+(?:\.\d+)?t?(?:\.zip)?|Lib)[/\\]", re.DOTALL)
 _NATIVE_SUFFIX = re.compile(r"(@.*|\.(?:constprop|part|isra|cold|llvm).*)$", re.DOTALL)
 _STDLIB = frozenset(sys.stdlib_module_names) - {"test", "this", "antigravity"}
 

@@ -89,11 +89,11 @@ def _taking(thread: Thread, verdict: Verdict) -> Frame | None:
 
 
 def _at_one_line(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
-    found = _logging(verdicts)
+    found = _logging(verdicts) + _importing(dump, verdicts)
     by_line: dict[tuple[str | None, str, int | None], list[int]] = defaultdict(list)
     for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
         # What a C call does is not visible (unknown), or native frames show that it takes a lock.
-        if verdict.kind not in {"unknown", "lock-wait"} or verdict.library == LOGGING:
+        if verdict.kind not in {"unknown", "lock-wait"} or verdict.library == LOGGING or _system(verdict) == "import":
             continue
         leaf = _python_leaf(thread)
         if leaf is not None and leaf.line is not None and leaf.function not in _NOT_CODE_OF_A_CLASS:
@@ -194,3 +194,38 @@ def _logging(verdicts: Sequence[Verdict]) -> list[Convoy]:
             else f"CPython records no owner; {len(writing)} threads are inside a handler's write",
         )
     ]
+
+
+def _importing(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
+    """Waiting for a module's import lock: the holder is a thread that runs a module's code, and does not wait itself.
+
+    Which module a thread waits for is not in a dump, so the holder is named only where one thread imports.
+    """
+    waiters = [i for i, v in enumerate(verdicts) if v.kind == "lock-wait" and _system(v) == "import"]
+    if not waiters:
+        return []
+    waiting = set(waiters)
+    running = [
+        i for i, thread in enumerate(dump.threads) if i not in waiting and any(map(_runs_a_module, thread.stack))
+    ]
+    one = len(running) == 1
+    return [
+        Convoy(
+            id="import:module",
+            lock="import lock of a module",
+            type="import",
+            waiters=waiters,
+            owner=running[0] if one else None,
+            reason="a module's lock is held while its code runs, and this thread alone runs a module's code"
+            if one
+            else f"CPython records no owner; {len(running)} threads run a module's code",
+        )
+    ]
+
+
+def _runs_a_module(frame: Frame) -> bool:
+    return frame.function.rpartition(".")[2] in {"exec_module", "_load_unlocked"} and "importlib" in (frame.file or "")
+
+
+def _system(verdict: Verdict) -> str | None:
+    return verdict.entry.system if verdict.entry is not None else None

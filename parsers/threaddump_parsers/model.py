@@ -37,7 +37,9 @@ class Lock:
     class_name: str
 
     def __str__(self) -> str:
-        return f"{self.class_name} {self.id}" if self.id else self.class_name
+        if self.id is None or self.class_name in self.id:
+            return self.id or self.class_name
+        return f"{self.class_name} {self.id}"
 
 
 @dataclass(slots=True, eq=False)

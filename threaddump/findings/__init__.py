@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from threaddump.findings import (
     calls,
     completeness,
+    cpu,
     executors,
     locks,
     loops,
@@ -43,6 +44,8 @@ RULES: tuple[Rule, ...] = (
     runtime.deep_recursion,
     runtime.carriers_pinned,
     runtime.shutdown_in_progress,
+    cpu.busy_thread,
+    cpu.collector_busy,
     population.too_many_threads,
     population.pool_bloat,
     population.threads_per_request,

@@ -37,12 +37,13 @@ def _saturated(facts: Facts, crew: Crew, kinds: Counter[str], stuck: int) -> Fin
     who = f"all {size} {label} wait" if stuck == size else f"{stuck} of {size} {label} wait"
     parts = ", ".join(f"{count} {KIND_WORDS.get(kind, kind)}" for kind, count in kinds.most_common())
     threads = [index for index in crew.members if facts.verdicts[index].kind in STUCK | {"sync-wait"}]
-    cpu = _cpu(facts, crew, kinds["running"])
+    used, words = _cpu(facts, crew, kinds["running"])
+    title = who if kinds["idle"] else f"{who} and none is free"
     return facts.finding(
         "request-threads-saturated" if crew.request else "thread-pool-saturated",
         "high",
-        f"{who} and none is free: not a CPU problem" if not kinds["idle"] else f"{who}: not a CPU problem",
-        f"{parts[0].upper()}{parts[1:]}. {cpu} New work queues in front of the process.",
+        f"{title}: not a CPU problem" if used is None or used < LOW_CPU else title,
+        f"{parts[0].upper()}{parts[1:]}. {words} New work queues in front of the process.",
         threads,
         [
             "do not add threads or CPU: cut at the call or lock these threads wait for",
@@ -51,12 +52,13 @@ def _saturated(facts: Facts, crew: Crew, kinds: Counter[str], stuck: int) -> Fin
     )
 
 
-def _cpu(facts: Facts, crew: Crew, running: int) -> str:
+def _cpu(facts: Facts, crew: Crew, running: int) -> tuple[float | None, str]:
+    """The share of a core that each thread used since its start, if the dump has it, and a sentence about it."""
     threads = [facts.dump.threads[index] for index in crew.members]
     measured = [(t.cpu_ms, t.elapsed_s) for t in threads if t.cpu_ms is not None and t.elapsed_s]
     if len(measured) < len(threads) / 2:
-        return f"{running} of them run{'s' * (running == 1)}; the dump has no CPU times."
+        return None, f"{running} of them run{'s' * (running == 1)}; the dump has no CPU times."
     used = sum(cpu for cpu, _ in measured) / 1000
     alive = sum(elapsed for _, elapsed in measured)
     low = "low" if used < LOW_CPU * alive else "not low"
-    return f"CPU is {low}: {used:,.1f} s used in {alive:,.0f} s of thread time."
+    return used / alive, f"CPU is {low}: {used:,.1f} s used in {alive:,.0f} s of thread time."
