@@ -9,8 +9,8 @@ import pytest
 import dumps
 from dumps import dump, facts, thread, times, waits
 from threaddump import intake
-from threaddump.convoys import Convoy, find_convoys
 from threaddump.sources import Source
+from threaddump.waits.convoys import Convoy, find_convoys
 from threaddump_parsers.model import Dump, Lock, Thread
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"

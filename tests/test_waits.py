@@ -15,7 +15,8 @@ from dumps import blocked, dump, monitor, reentrant, reported, thread, times, wa
 from threaddump import intake
 from threaddump.report import Chain, ContendedLock, Deadlock, WaitNode
 from threaddump.sources import Source
-from threaddump.waits import TREE_DEPTH, Waits
+from threaddump.waits import Waits
+from threaddump.waits.chains import TREE_DEPTH
 from threaddump_parsers.model import Dump, Lock, Thread
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from threaddump.report import Report
+    from threaddump.rules import Rules
     from threaddump_parsers.model import Dump
 
 __version__ = "0.1.0"
@@ -31,9 +32,10 @@ def read(path: str | PathLike[str]) -> Iterator[Dump]:
     return dumps(Source(str(path), Path(path)))
 
 
-def analyze(*paths: str | PathLike[str]) -> Report:
+def analyze(*paths: str | PathLike[str], rules: Rules | str | PathLike[str] | None = None) -> Report:
     """The report on the dumps of these files (or folders, or ``-`` for standard input).
 
+    ``rules`` is a file of your own rules, or what ``threaddump.rules.load`` made of several; none is looked for.
     Raises ``threaddump.sources.InputError`` for the first of them that cannot be used.
     """
     from threaddump.analyze import analyze as analyze_sources
@@ -42,4 +44,10 @@ def analyze(*paths: str | PathLike[str]) -> Report:
     def fail(_source: Source, error: InputError) -> None:
         raise error
 
-    return analyze_sources(expand([str(path) for path in paths]), fail)
+    if rules is None or hasattr(rules, "severities"):
+        known = rules
+    else:
+        from threaddump.rules import load
+
+        known = load(named=[str(rules)])
+    return analyze_sources(expand([str(path) for path in paths]), fail, known)

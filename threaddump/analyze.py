@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import lru_cache, partial
 from itertools import chain
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from threaddump import intake
@@ -20,14 +21,19 @@ from threaddump.sources import InputError, Source
 from threaddump.waits import find_waits
 from threaddump_parsers.model import Dump
 
+if TYPE_CHECKING:
+    from threaddump.rules import Rules
 
-def analyze(sources: Iterable[Source], on_error: Callable[[Source, InputError], None]) -> Report:
+
+def analyze(
+    sources: Iterable[Source], on_error: Callable[[Source, InputError], None], rules: Rules | None = None
+) -> Report:
     """Read and analyse every source. Inputs that cannot be used are handed to ``on_error``, the rest goes on."""
-    report = Report()
+    report = Report(rules=list(rules.names) if rules is not None else [])
     seen: dict[Fingerprint, str] = {}
     for source in sources:
         try:
-            for dump, fingerprint in _analyze_source(source):
+            for dump, fingerprint in _analyze_source(source, rules):
                 dump.rename(f"d{len(report.dumps) + 1}")
                 if fingerprint is not None and seen.setdefault(fingerprint, dump.id) != dump.id:
                     dump.duplicate_of = seen[fingerprint]
@@ -42,9 +48,10 @@ Analyzed = tuple[DumpReport, Fingerprint | None]
 """The report on one dump, and what tells the same dump given twice."""
 
 
-def _analyze_source(source: Source) -> list[Analyzed]:
+def _analyze_source(source: Source, rules: Rules | None) -> list[Analyzed]:
     parts = split(source)
-    found = _analyze_part(source) if len(parts) == 1 else list(chain.from_iterable(run_parts(_analyze_part, parts)))
+    work = partial(_analyze_part, rules=rules)  # the rules travel to the other processes with it
+    found = work(source) if len(parts) == 1 else list(chain.from_iterable(run_parts(work, parts)))
     if not any(dump.total for dump, _ in found):
         raise InputError(
             f"{source.name}: a thread dump begins in line {found[0][0].line}, but no thread follows",
@@ -53,24 +60,25 @@ def _analyze_source(source: Source) -> list[Analyzed]:
     return found
 
 
-def _analyze_part(source: Source) -> list[Analyzed]:
+def _analyze_part(source: Source, rules: Rules | None) -> list[Analyzed]:
     return [
-        (analyze_dump(dump, _classifier(dump.family), source.name), _fingerprint(dump)) for dump in intake.dumps(source)
+        (analyze_dump(dump, _classifier(dump.family, rules), source.name, rules), _fingerprint(dump))
+        for dump in intake.dumps(source)
     ]
 
 
-@cache
-def _classifier(family: str) -> Classifier:
-    return Classifier(family)
+@lru_cache(maxsize=8)
+def _classifier(family: str, rules: Rules | None) -> Classifier:
+    return Classifier(family) if rules is None else rules.classifier(family)
 
 
-def analyze_dump(dump: Dump, classifier: Classifier, source: str) -> DumpReport:
+def analyze_dump(dump: Dump, classifier: Classifier, source: str, rules: Rules | None = None) -> DumpReport:
     """Everything that is said about one dump. Its id is given when it enters a report."""
     verdicts = classifier.verdicts(dump)
     groups, group_of = group_threads(dump, verdicts)
     waits = find_waits(dump, verdicts, groups, group_of, classifier)
     facts = Facts(dump, verdicts, groups, group_of, waits, classifier)
-    findings = run(facts)
+    findings = run(facts, rules.severities if rules is not None else None)
     return DumpReport(
         id="",
         source=source,

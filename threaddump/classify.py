@@ -76,9 +76,9 @@ class Verdict:
 class Classifier:
     """Verdicts for the threads of dumps of one runtime family; keeps one per distinct stack and state."""
 
-    def __init__(self, family: str) -> None:
+    def __init__(self, family: str, known: Catalog | None = None) -> None:
         self.family = family
-        self.catalog: Catalog = catalog.load(family)
+        self.catalog = known or catalog.load(family)
         self._verdicts: dict[tuple[Stack, str | None, str | None], Verdict] = {}
         # What is known of a frame is worked out once: a dump has few distinct frames, even with many distinct stacks.
         self._keys: dict[Frame, str] = {}

@@ -26,7 +26,8 @@ from threaddump.report import SEVERITIES, Severity
 from threaddump.reports import terminal, words
 from threaddump.reports.text import Line, Segment, cells, clean, hang, plural
 from threaddump.sources import InputError, Source
-from threaddump.waits import CLASS_INIT, INITIALISER, find_waits
+from threaddump.waits import find_waits
+from threaddump.waits.owners import CLASS_INIT, INITIALISER
 from threaddump_parsers.model import Dump, Frame, Lock, Thread
 
 TEXTS = Path(__file__).parent / "findings" / "texts.toml"

@@ -73,7 +73,7 @@ def integration(verdict: Verdict, family: str) -> Integration | None:
     key = pool_name(verdict)
     if key is None or verdict.entry is None:
         return None
-    profile = catalog.libraries(family).get(key)
+    profile = verdict.entry.profile or catalog.libraries(family).get(key)
     name = profile["name"] if profile else key
     return Integration(key, name, verdict.entry.system or (profile.get("system") if profile else None))
 

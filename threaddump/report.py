@@ -219,6 +219,8 @@ class Report:
 
     dumps: list[DumpReport] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    rules: list[str] = field(default_factory=list)
+    """The user's own rules that were used: files, and options that say the same."""
 
     @property
     def findings(self) -> list[Finding]:

@@ -43,6 +43,8 @@ class Entry:
     locals: tuple[dict[str, str], ...] = ()
     pool_object: tuple[dict[str, str], ...] = ()
     note: str | None = None
+    profile: dict[str, Any] | None = None
+    """Of the library, where the user's own rules bring one; ours are in ``libraries``."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -52,6 +54,8 @@ class ThreadNames:
     id: str
     role: str
     label: str
+    size: int | None = None
+    """The configured maximum, which only the user's own rules know."""
 
 
 @cache
@@ -144,6 +148,12 @@ class Catalog:
             3,
         )
         self.wait_lines = _wait_lines(data.get("waits", ()))
+        # Of the user's own rules:
+        self.profiles: dict[str, dict[str, Any]] = data.get("profiles", {})
+        self.own_pools: Globs[ThreadNames] = Globs(data.get("own_pools", ()), 3)
+        if self.profiles:
+            for entry in self.entries:
+                entry.profile = self.profiles.get(entry.library or "")
 
 
 def _frozen(value: Any) -> Any:
@@ -174,11 +184,16 @@ def _compiled(target: Path, paths: list[Path], build: Callable[[], dict[str, Any
 @cache
 def load(family: str) -> Catalog:
     """The catalog of a runtime family (``jvm``, ``python``); an empty one for a family without data."""
+    return Catalog(data(family))
+
+
+def data(family: str) -> dict[str, Any]:
+    """What a ``Catalog`` is made of."""
     folder = DATA / family
     if not folder.is_dir():
-        return Catalog({"entries": []})
+        return {"entries": []}
     paths = compiler.sources(folder)
-    return Catalog(_compiled(DATA / f"{family}.json", paths, lambda: compiler.compiled_family(folder)))
+    return _compiled(DATA / f"{family}.json", paths, lambda: compiler.compiled_family(folder))
 
 
 @cache

@@ -38,11 +38,11 @@ class CatalogError(ValueError):
     """A rule that cannot be used; the message names the file, the rule and what follows from it."""
 
 
-def check_entry(entry: dict[str, Any], where: str) -> None:
+def check_entry(entry: dict[str, Any], where: str, consequence: str = "the entry cannot be used") -> None:
     """Raise CatalogError unless this is a well-formed ``[[entry]]``."""
 
     def bad(what: str) -> CatalogError:
-        return CatalogError(f"{where}: entry {entry.get('id', '(no id)')!r}: {what}; the entry cannot be used")
+        return CatalogError(f"{where}: entry {entry.get('id', '(no id)')!r}: {what}; {consequence}")
 
     if not isinstance(entry.get("id"), str):
         raise bad("it has no id")
@@ -57,10 +57,14 @@ def check_entry(entry: dict[str, Any], where: str) -> None:
             raise bad(f"a {role} entry decides nothing, so it has no kind")
     elif entry.get("kind") not in KINDS:
         raise bad(f"kind {entry.get('kind')!r} is none of {', '.join(sorted(KINDS))}")
+    for field in _STR:
+        if not isinstance(entry.get(field, ""), str):
+            raise bad(f"{field} is not a text")
     if entry.get("timed", "unknown") not in TIMED:
         raise bad(f"timed {entry['timed']!r} is none of {', '.join(sorted(TIMED))}")
-    if not isinstance(entry.get("priority"), int):
-        raise bad("priority is not a number")
+    for field, default in (("priority", None), ("max_depth", 1)):
+        if type(entry.get(field, default)) is not int:
+            raise bad(f"{field} is not a number")
     for field in _LIST_OF_STR:
         value = entry.get(field, [])
         if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
@@ -68,9 +72,13 @@ def check_entry(entry: dict[str, Any], where: str) -> None:
     if not entry.get("match"):
         raise bad("match is empty")
     for field in ("locals", "pool_object"):
-        for item in entry.get(field, []):
-            if not isinstance(item, dict) or set(item) != {"frame", "name"}:
-                raise bad(f"{field} is not a list of {{ frame, name }}")
+        value = entry.get(field, [])
+        if not isinstance(value, list) or not all(map(_is_local, value)):
+            raise bad(f"{field} is not a list of {{ frame, name }}")
+
+
+def _is_local(item: object) -> bool:
+    return isinstance(item, dict) and set(item) == {"frame", "name"} and all(isinstance(v, str) for v in item.values())
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Severity grows with breadth: the share of the threads that could serve which is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from threaddump.findings import (
     calls,
@@ -22,7 +22,7 @@ from threaddump.findings import (
     stalls,
 )
 from threaddump.findings.facts import Facts
-from threaddump.report import SEVERITIES, Finding
+from threaddump.report import SEVERITIES, Finding, Severity
 
 Rule = Callable[[Facts], Iterable[Finding]]
 
@@ -53,7 +53,18 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def run(facts: Facts) -> list[Finding]:
-    """All findings of a dump, worst first; among equals the one with more threads."""
+def run(facts: Facts, severities: Mapping[str, Severity | None] | None = None) -> list[Finding]:
+    """All findings of a dump, worst first; among equals the one with more threads.
+
+    ``severities`` are the user's own, by finding id; None leaves the finding out.
+    """
     found = [finding for rule in RULES for finding in rule(facts)]
+    if severities:
+        kept = []
+        for finding in found:
+            severity = severities.get(finding.id, finding.severity)
+            if severity is not None:
+                finding.severity = severity
+                kept.append(finding)
+        found = kept
     return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), -finding.threads))

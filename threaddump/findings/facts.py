@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from threaddump import catalog
+from threaddump.catalog import ThreadNames
 from threaddump.classify import Classifier, Verdict
 from threaddump.groups import crew_name
 from threaddump.report import Evidence, Finding, Group, Integration, Severity
@@ -25,6 +26,25 @@ class Crew:
     label: str
     members: tuple[int, ...]
     request: bool
+    pool: ThreadNames | None = None
+    """The user's own rule that names it."""
+
+    @property
+    def words(self) -> str:
+        """What its threads are called: ``request threads``, ``sched-worker-* threads``, ``checkout threads``."""
+        return self.label if self.request and self.pool is None else f"{self.label}{'*' * (not self.pool)} threads"
+
+    @property
+    def capacity(self) -> int:
+        """How many threads it has, or may grow to where the user's own rules say so."""
+        return max(len(self.members), (self.pool and self.pool.size) or 0)
+
+    @property
+    def size_words(self) -> str:
+        """`` (size 50)``, `` (the pool may grow to 50)``, empty where its size is not known."""
+        if self.pool is None or self.pool.size is None:
+            return ""
+        return f" ({'size' if len(self.members) >= self.pool.size else 'the pool may grow to'} {self.pool.size})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +71,13 @@ class Facts:
         return [crew_name(thread.name) for thread in self.dump.threads]
 
     @cached_property
+    def own_pools(self) -> dict[int, ThreadNames]:
+        """Threads that the user's own rules know by name, and their pool; the rule that was read last counts."""
+        find = self.classifier.catalog.own_pools.find
+        found = {index: find(thread.name) for index, thread in enumerate(self.dump.threads)}
+        return {index: pools[-1] for index, pools in found.items() if pools}
+
+    @cached_property
     def request_threads(self) -> frozenset[int]:
         """Threads that serve requests: their stack shows a request, or their name a server's request pool."""
         names = self.classifier.catalog.thread_names
@@ -66,24 +93,35 @@ class Facts:
                 found.add(index)
         # The idle threads of a pool whose other members serve requests are request threads at rest.
         serving = {self.crew_names[index] for index in found} - {""}
-        return frozenset(
+        resting = {
             index
             for index, verdict in enumerate(self.verdicts)
-            if index in found or (verdict.kind == "idle" and self.crew_names[index] in serving)
-        )
+            if verdict.kind == "idle" and self.crew_names[index] in serving
+        }
+        own = {index: pool.role for index, pool in self.own_pools.items() if pool.role}
+        return frozenset((found | resting).difference(own) | {i for i, role in own.items() if role == "request"})
 
     @cached_property
     def crews(self) -> list[Crew]:
-        """The request threads as one crew, then the pools told by names, largest first."""
-        by_name: dict[str, list[int]] = defaultdict(list)
+        """The request threads as one crew, then pools told by names, largest first; the user's own are apart."""
+        by_name: dict[str | ThreadNames, list[int]] = defaultdict(list)
         for index, name in enumerate(self.crew_names):
-            if name and index not in self.request_threads and self.verdicts[index].kind != "runtime":
+            if index in self.own_pools:
+                by_name[self.own_pools[index]].append(index)
+            elif name and index not in self.request_threads and self.verdicts[index].kind != "runtime":
                 by_name[name].append(index)
-        crews = [Crew(name, tuple(found), False) for name, found in by_name.items() if len(found) > 1]
+        crews = [self._crew(name, found) for name, found in by_name.items() if len(found) > 1]
         crews.sort(key=lambda crew: -len(crew.members))
-        if self.request_threads:
-            crews.insert(0, Crew("request threads", tuple(sorted(self.request_threads)), True))
+        serving = self.request_threads.difference(self.own_pools)
+        if serving:
+            crews.insert(0, Crew("request threads", tuple(sorted(serving)), True))
         return crews
+
+    def _crew(self, name: str | ThreadNames, members: Sequence[int]) -> Crew:
+        if isinstance(name, str):
+            return Crew(name, tuple(members), False)
+        serving = 2 * len(self.request_threads.intersection(members)) > len(members)
+        return Crew(name.label, tuple(members), serving, name)
 
     @cached_property
     def crew_of(self) -> list[Crew | None]:
@@ -104,7 +142,7 @@ class Facts:
         """How much of their crew these threads are; of all threads with work to do where they are of no crew."""
         crew = self.crew(threads)
         if crew is not None:
-            return sum(self.crew_of[index] is crew for index in threads) / len(crew.members), crew
+            return sum(self.crew_of[index] is crew for index in threads) / crew.capacity, crew
         return len(threads) / max(self.able, 1), None
 
     def takes_most(self, threads: Sequence[int]) -> bool:
@@ -121,7 +159,9 @@ class Facts:
 
     def profile(self, used: Integration | None) -> dict[str, Any]:
         """The library profile behind an integration; an empty one for what has none."""
-        return catalog.libraries(self.dump.family).get(used.id, {}) if used else {}
+        if used is None:
+            return {}
+        return self.classifier.catalog.profiles.get(used.id) or catalog.libraries(self.dump.family).get(used.id, {})
 
     def names(self, threads: Iterable[int]) -> list[str]:
         return [self.dump.threads[index].name for index in threads]
@@ -221,5 +261,4 @@ def of_crew(threads: Sequence[int], crew: Crew | None) -> str:
     """``450 of 500 request threads``, ``24 of 25 sched-worker-* threads``, ``12 threads``."""
     if crew is None or not set(threads) <= set(crew.members):
         return f"{len(threads)} thread{'s' if len(threads) != 1 else ''}"
-    label = crew.label if crew.request else f"{crew.label}* threads"
-    return f"{len(threads)} of {len(crew.members)} {label}"
+    return f"{len(threads)} of {len(crew.members)} {crew.words}{crew.size_words}"

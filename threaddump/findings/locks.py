@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from threaddump.convoys import Convoy
 from threaddump.findings.calls import PHASES, timeout_words
 from threaddump.findings.facts import Facts, of_crew, short, short_class
 from threaddump.groups import QUIET
 from threaddump.report import Chain, Deadlock, Evidence, Finding, Severity, WaitNode
+from threaddump.waits.convoys import Convoy
 
 RING = 6
 """Threads of a cycle that a sentence names."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from threaddump import catalog
 from threaddump.findings.facts import KIND_WORDS, Facts, knobs, of_crew, short, short_class
 from threaddump.groups import integration
 from threaddump.report import Finding, Severity
-from threaddump.waits import PoolJoin
+from threaddump.waits.graph import PoolJoin
 
 
 def pool_wait(facts: Facts) -> Iterable[Finding]:
@@ -35,7 +34,7 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
     used = integration(first, facts.dump.family)
     profile = facts.profile(used)
     name = used.name if used else "a pool"
-    if used is not None and used.id not in catalog.libraries(facts.dump.family):
+    if used is not None and not profile:
         name = short_class(used.name)  # the application's own pool
     crew = facts.crew(pool.waiters)
     words = {False: "without a timeout", True: "with a timeout", None: "with an unknown timeout"}[timed]

@@ -26,14 +26,16 @@ def request_threads_saturated(facts: Facts) -> Iterable[Finding]:
             continue
         kinds = Counter(facts.verdicts[index].kind for index in crew.members)
         stuck = sum(kinds[kind] for kind in STUCK) + (kinds["sync-wait"] if crew.request else 0)
-        if len(crew.members) < CREW_SIZE or kinds["idle"] > len(crew.members) * 0.02 or stuck < len(crew.members) * 0.9:
+        if len(crew.members) < max(CREW_SIZE, crew.capacity):
+            continue  # small, or a pool that may still grow
+        if kinds["idle"] > len(crew.members) * 0.02 or stuck < len(crew.members) * 0.9:
             continue
         yield _saturated(facts, crew, kinds, stuck)
 
 
 def _saturated(facts: Facts, crew: Crew, kinds: Counter[str], stuck: int) -> Finding:
     size = len(crew.members)
-    label = "request threads" if crew.request else f"{crew.label}* threads"
+    label = f"{crew.words}{crew.size_words}"
     who = f"all {size} {label} wait" if stuck == size else f"{stuck} of {size} {label} wait"
     parts = ", ".join(f"{count} {KIND_WORDS.get(kind, kind)}" for kind, count in kinds.most_common())
     threads = [index for index in crew.members if facts.verdicts[index].kind in STUCK | {"sync-wait"}]

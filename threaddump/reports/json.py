@@ -49,7 +49,7 @@ def write(report: Report, out: TextIO) -> None:
     dumps = report.dumps
     out.write("{\n")
     out.write(f'"schema": {_text(SCHEMA, unicode)},\n"version": {_text(threaddump.__version__, unicode)}')
-    lists: list[tuple[str, Iterable[_Object]]] = [
+    lists: list[tuple[str, Iterable[_Object | str]]] = [
         ("dumps", map(_dump, dumps)),
         ("groups", _groups(dumps)),
         ("locks", _locks(dumps)),
@@ -59,6 +59,7 @@ def write(report: Report, out: TextIO) -> None:
         ("series", ()),
         ("tiers", ()),
         ("problems", map(_problem, report.problems)),
+        ("rules", report.rules),
     ]
     for name, elements in lists:
         out.write(f',\n"{name}": [')

@@ -87,6 +87,9 @@ def _lines(report: Report, top: int) -> Iterator[str]:
     if not report.dumps:
         yield "No thread dump was found."
         yield ""
+    if report.rules:
+        yield f"Own rules: {', '.join(map(code, report.rules))}"
+        yield ""
     selection = words.select(report)
     if selection.listed:
         yield inline(words.selection_words(report, selection))

@@ -105,6 +105,8 @@ def lines(report: Report, *, width: int, top: int) -> Iterator[Line]:
     width = min(max(width, _MIN_WIDTH), _MAX_WIDTH)
     if not report.dumps:
         yield [("No thread dump was found.", "strong")]
+    if report.rules:
+        yield from hang([], [(f"Own rules: {', '.join(clean(name, 200) for name in report.rules)}", "dim")], width, 0)
     selection = words.select(report)
     if selection.listed:
         yield from _overview(report, selection, width)

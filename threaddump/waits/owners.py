@@ -1,0 +1,152 @@
+"""Who owns the locks that threads want: as printed, or told by the frame that runs a class's initialiser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from threaddump.classify import Verdict
+from threaddump.groups import QUIET, integration, lock_id
+from threaddump.report import Basis, ContendedLock, Owner
+from threaddump.waits.convoys import Convoy
+from threaddump_parsers.model import Dump, Lock, Thread
+
+CLASS_INIT = "class-init:"
+"""Begins the id of the lock under which a class is initialised."""
+INITIALISER = "this thread is inside the class's initialiser"
+
+
+def wanted(thread: Thread, owners: dict[str | None, int]) -> Lock | None:
+    """The lock a thread wants to own. Waiting to be notified is not wanting the monitor."""
+    if thread.blocked_on is not None:
+        return thread.blocked_on
+    parked = thread.waiting_on
+    if parked is not None and parked.id in owners and thread.printed_state and "parking" in thread.printed_state:
+        return parked  # an application's own AbstractOwnableSynchronizer
+    return None
+
+
+def find_owners(dump: Dump) -> dict[str | None, int]:
+    """Lock id to the index of the thread that owns it."""
+    owners: dict[str | None, int] = {}
+    for index, thread in enumerate(dump.threads):
+        for held in thread.holds:
+            owners.setdefault(held.lock.id, index)
+    # A reported deadlock names owners that the threads' own entries show only with -l.
+    for reported in dump.deadlocks:
+        waits_for = dict(zip(reported.threads, reported.locks, strict=False))
+        for lock, name in zip(reported.locks, reported.owners, strict=False):
+            holder = _member(dump, name, waits_for.get(name))
+            if holder is not None and lock.id is not None:
+                owners.setdefault(lock.id, holder)
+    # The JVM names no owner of a class's initialisation, but only one thread can be inside the class's initialiser.
+    if any(thread.blocked_on is not None and lock_type(thread.blocked_on) == "class-init" for thread in dump.threads):
+        for index, thread in enumerate(dump.threads):
+            for frame in thread.stack:
+                if frame.function.endswith(".<clinit>"):
+                    owners.setdefault(CLASS_INIT + frame.function.removesuffix(".<clinit>"), index)
+    return owners
+
+
+def _member(dump: Dump, name: str, lock: Lock | None) -> int | None:
+    """The thread that a reported deadlock means: names repeat, so the one that waits for the lock it is said to."""
+    same_name = [i for i, thread in enumerate(dump.threads) if thread.name == name]
+    if lock is not None and len(same_name) > 1:
+        return next((i for i in same_name if lock_id(dump.threads[i]) == lock.id), same_name[0])
+    return same_name[0] if same_name else None
+
+
+def owner_basis(lock: Lock) -> Basis:
+    """How the owner of a lock is known: of a class's initialisation only by the frame that runs it."""
+    return "inferred" if lock_type(lock) == "class-init" else "reported"
+
+
+def lock_type(lock: Lock) -> str:
+    if lock.id is not None and lock.id.startswith(CLASS_INIT):
+        return "class-init"
+    return "synchronizer" if lock.class_name.startswith("java.util.concurrent.") else "monitor"
+
+
+def wanted_locks(
+    dump: Dump, verdicts: Sequence[Verdict], owner_of: dict[int, int]
+) -> dict[str, tuple[Lock, list[int]]]:
+    """Lock id to the lock and the threads that want it, most wanted first."""
+    wanted: dict[str, tuple[Lock, list[int]]] = {}
+    for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
+        lock = thread.blocked_on or (thread.waiting_on if verdict.kind == "lock-wait" or index in owner_of else None)
+        if lock is not None and lock.id is not None:
+            wanted.setdefault(lock.id, (lock, []))[1].append(index)
+    return dict(sorted(wanted.items(), key=lambda item: -len(item[1][1])))
+
+
+def ownable(lock: Lock) -> bool:
+    """A lock of java.util.concurrent: the JVM lists its owner apart from the frames, or not at all."""
+    return lock.class_name.startswith("java.util.concurrent.locks.")
+
+
+def contended_locks(
+    dump: Dump,
+    verdicts: Sequence[Verdict],
+    owners: dict[str | None, int],
+    wanted: dict[str, tuple[Lock, list[int]]],
+) -> dict[str, ContendedLock]:
+    result = {}
+    for key, (lock, indexes) in wanted.items():
+        owner = owners.get(key)
+        result[key] = ContendedLock(
+            id=key,
+            class_name=lock.class_name,
+            type=lock_type(lock),
+            owner=_owner(dump, verdicts, owner, owner_basis(lock))
+            if owner is not None and owner not in indexes
+            else None,
+            waiting=[dump.threads[index].name for index in indexes],
+            owner_unknown=None if owner is not None else _why_unowned(lock, dump),
+        )
+    return result
+
+
+def _owner(dump: Dump, verdicts: Sequence[Verdict], index: int, evidence: Basis) -> Owner:
+    thread, verdict = dump.threads[index], verdicts[index]
+    return Owner(
+        thread.name,
+        thread.line,
+        verdict.kind,
+        verdict.blocking_frame,
+        verdict.caller,
+        integration(verdict, dump.family) if verdict.kind not in QUIET else None,
+        evidence,
+    )
+
+
+def released(lock: Lock, dump: Dump) -> bool:
+    """Whether the dump would show the owner if there were one: then the lock was given up a moment ago."""
+    return dump.ownable_synchronizers and "ReentrantLock$" in lock.class_name
+
+
+def _why_unowned(lock: Lock, dump: Dump) -> str:
+    kind = lock_type(lock)
+    if kind == "class-init":
+        return "the JVM does not print who runs a class initialiser, and no thread is seen inside it"
+    if kind == "monitor":
+        return "no thread in this dump holds it: it was just released, or a native frame or the VM holds it"
+    if "ReentrantLock$" in lock.class_name or "ReentrantReadWriteLock$" in lock.class_name:
+        if not dump.ownable_synchronizers:
+            return "owners of java.util.concurrent locks are printed with -l only: jcmd PID Thread.print -l"
+        if "ReadWriteLock" in lock.class_name:
+            return "no thread owns it for writing; owners of read locks are never printed"
+        return "no thread in this dump owns it: it was just released"
+    return "a lock of this class records no owner"
+
+
+def convoy_lock(dump: Dump, verdicts: Sequence[Verdict], convoy: Convoy) -> ContendedLock:
+    owner = None
+    if convoy.owner is not None:
+        owner = _owner(dump, verdicts, convoy.owner, "inferred")
+    return ContendedLock(
+        id=convoy.id,
+        class_name=convoy.lock,
+        type=convoy.type,
+        owner=owner,
+        waiting=[dump.threads[index].name for index in convoy.waiters],
+        owner_unknown=convoy.reason if owner is None else None,
+    )
