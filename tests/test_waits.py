@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dumps
-from dumps import blocked, dump, monitor, reentrant, reported, thread, times, waits
+from dumps import blocked, dump, lock, monitor, reentrant, reported, thread, times, waits
 from threaddump import intake
 from threaddump.report import Chain, ContendedLock, Deadlock, WaitNode
 from threaddump.sources import Source
@@ -400,7 +400,9 @@ def test_slots_of_a_jdbc_pool_are_held_by_queries() -> None:
         *times(2, "query", *POSTGRES, "com.shop.Report.run", *dumps.WORKER, state="RUNNABLE"),
         *callers(2),
     ])  # fmt: skip
-    check_join(made, ["query-1", "query-2"], "threads inside JDBC calls hold connections of some pool")
+    check_join(
+        made, ["query-1", "query-2"], "threads inside JDBC calls hold connections; no other such pool is waited for"
+    )
 
 
 def test_slots_of_a_real_jdbc_pool() -> None:
@@ -437,6 +439,37 @@ def test_slots_of_the_pool_object_in_the_local_variables() -> None:
     assert names(made, joins["x",].holders) == ["y"]
     assert all("the same pool object" in pool.reason for pool in joins.values())
     assert one in joins["w-1", "w-2"].reason
+
+
+def test_waiters_of_one_pool_are_together_wherever_they_lease() -> None:
+    """Forty methods lease from one data source: that is one pool with forty callers, not forty pools."""
+    threads = []
+    for number in range(6):
+        waiter = thread(
+            f"w-{number}",
+            *dumps.PARK,
+            "com.zaxxer.hikari.util.ConcurrentBag.borrow",
+            "com.zaxxer.hikari.pool.HikariPool.getConnection",
+            f"com.shop.Dao{number}.load",
+            *dumps.WORKER,
+            state="TIMED_WAITING",
+            waits=lock("0xbag", "java.util.concurrent.SynchronousQueue$TransferQueue"),
+        )
+        threads.append(waiter)
+    threads += [thread(f"h-{n}", *POSTGRES, f"com.shop.Report{n}.run", *dumps.WORKER, state="RUNNABLE") for n in (1, 2)]
+    made = dump(threads)
+    (pool,) = waits(made).pools
+    assert len(pool.waiters) == 6
+    assert names(made, pool.holders) == ["h-1", "h-2"]
+
+
+def test_two_pools_of_one_library_are_told_apart_by_what_their_waiters_park_on() -> None:
+    def waiter(name: str, parked: str) -> Thread:
+        frames = (*dumps.PARK, "com.zaxxer.hikari.pool.HikariPool.getConnection", "com.shop.Dao.load", *dumps.WORKER)
+        return thread(name, *frames, state="TIMED_WAITING", waits=lock(parked, "java.util.concurrent.SynchronousQueue"))
+
+    made = dump([waiter("a-1", "0xa"), waiter("b-1", "0xb"), waiter("a-2", "0xa"), waiter("b-2", "0xb")])
+    assert sorted(names(made, pool.waiters) for pool in waits(made).pools) == [["a-1", "a-2"], ["b-1", "b-2"]]
 
 
 def test_without_local_variables_the_caller_decides() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from threaddump.findings.facts import KIND_WORDS, Facts, knobs, of_crew, short, short_class
@@ -40,8 +41,12 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
     words = {False: "without a timeout", True: "with a timeout", None: "with an unknown timeout"}[timed]
     if timed is None and untimed:
         words = f"{untimed} of them without a timeout"
-    place = f"{short(first.blocking_frame)}, called by {short(first.caller)}"
-    detail = f"They wait in {place}. " if first.caller else f"They wait in {short(first.blocking_frame)}. "
+    callers = Counter(verdict.caller for verdict in verdicts if verdict.caller is not None)
+    by = ", ".join(
+        short(caller) if len(callers) == 1 else f"{short(caller)} ({n})" for caller, n in callers.most_common(3)
+    )
+    more = f" and {len(callers) - 3} more" if len(callers) > 3 else ""
+    detail = f"They wait in {short(first.blocking_frame)}{f', called by {by}{more}' if callers else ''}. "
     holders = pool.holders
     if holders:
         doing = facts.verdicts[holders[0]]

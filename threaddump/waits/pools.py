@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import chain
 
 from threaddump.classify import Classifier, Verdict
 from threaddump.groups import integration, lock_id, pool_name
@@ -18,51 +19,90 @@ WORKING = frozenset({"external-call", "io", "running", "sleep", "lock-wait", "sy
 
 def find_pools(dump: Dump, verdicts: Sequence[Verdict], classifier: Classifier) -> list[PoolJoin]:
     """Join pool waiters to the threads that probably hold the slots."""
-    by_pool: dict[tuple[str, str | None], list[int]] = defaultdict(list)
+    by_name: dict[str, list[int]] = defaultdict(list)
     for index, verdict in enumerate(verdicts):
         if verdict.kind == "pool-wait":
-            name = pool_name(verdict) or "pool"
-            by_pool[name, classifier.pool_object(dump.threads[index]) or verdict.caller].append(index)
-    joins: dict[tuple[str, tuple[int, ...]], PoolJoin] = {}
-    for (name, _), waiters in sorted(by_pool.items(), key=lambda item: -len(item[1])):
-        holders, reason = _holders(dump, verdicts, classifier, waiters)
-        known = joins.setdefault((name, tuple(holders)), PoolJoin(name, [], holders, reason))
-        known.waiters += waiters
-    return list(joins.values())
+            by_name[pool_name(verdict) or "pool"].append(index)
+    pools = [(name, one) for name, waiters in by_name.items() for one in _told_apart(dump, waiters, classifier)]
+    systems = Counter(_served_system(verdicts[waiters[0]]) for _, waiters in pools)
+    joins = []
+    for name, waiters in sorted(pools, key=lambda pool: -len(pool[1])):
+        alone = systems[_served_system(verdicts[waiters[0]])] == 1
+        holders, reason = _holders(dump, verdicts, classifier, waiters, alone)
+        joins.append(PoolJoin(name, waiters, holders, reason))
+    return joins
+
+
+def _told_apart(dump: Dump, waiters: Sequence[int], classifier: Classifier) -> list[list[int]]:
+    """The waiters of each pool of one library: by the pool's object, or the object they all park on.
+
+    Some pools park each waiter on an object of its own, and compiled waits lose it: such waiters stay together.
+    """
+    printed = [classifier.pool_object(dump.threads[index]) for index in waiters]
+    objects = [pool or lock_id(dump.threads[index]) for pool, index in zip(printed, waiters, strict=True)]
+    shared = {one for one, count in Counter(objects).items() if one is not None and count > 1} | set(printed) - {None}
+    parts: dict[str | None, list[int]] = defaultdict(list)
+    for index, one in zip(waiters, objects, strict=True):
+        parts[one if one in shared else None].append(index)
+    if len(parts) == 2 and None in parts:
+        return [sorted(chain.from_iterable(parts.values()))]  # one pool, and some whose object is not known
+    return list(parts.values())
+
+
+def _served_system(verdict: Verdict) -> str | None:
+    """``jdbc`` for a pool of JDBC connections; None for pools of anything."""
+    system = verdict.entry.system if verdict.entry is not None else None
+    return system.removesuffix("-pool") if system is not None and system.endswith("-pool") else None
 
 
 def _holders(
-    dump: Dump, verdicts: Sequence[Verdict], classifier: Classifier, waiters: Sequence[int]
+    dump: Dump, verdicts: Sequence[Verdict], classifier: Classifier, waiters: Sequence[int], alone: bool
 ) -> tuple[list[int], str]:
-    """The threads that probably hold the slots, and why we think so; the strongest reason that finds any."""
-    waiter = verdicts[waiters[0]]
+    """The threads that probably hold the slots, and why we think so; the strongest reason that finds any.
+
+    ``alone``: no other pool of this system is waited for.
+    """
     working = [i for i, v in enumerate(verdicts) if v.kind in WORKING]
     calling = [i for i in working if verdicts[i].kind == "external-call"]
+    alike = list({id(verdicts[i]): verdicts[i] for i in waiters}.values())
 
     address = classifier.pool_object(dump.threads[waiters[0]])
     if address is not None:
         same = [i for i in working if classifier.pool_object(dump.threads[i]) == address]
         if same:
             return same, f"the same pool object {address} in the local variables of both"
-    if waiter.library is not None and waiter.caller is not None:
-        same = [i for i in calling if verdicts[i].library == waiter.library and verdicts[i].caller == waiter.caller]
+    library = alike[0].library
+    callers = {verdict.caller for verdict in alike if verdict.caller is not None}
+    if library is not None:
+        same = [i for i in calling if verdicts[i].library == library and verdicts[i].caller in callers]
         if same:
-            return same, f"the same client below the same caller {waiter.caller}"
-    for frame in waiter.app_frames[:LEASING_FRAMES]:
+            return same, f"the same client below the same caller {_some(callers)}"
+    system = _served_system(alike[0])
+    served = [i for i in calling if (e := verdicts[i].entry) is not None and e.system == system] if system else []
+    for depth in range(LEASING_FRAMES):
+        frames = {verdict.app_frames[depth] for verdict in alike if len(verdict.app_frames) > depth}
         for candidates, doing in ((calling, "inside a call"), (working, "at work")):
-            same = [i for i in candidates if frame in verdicts[i].app_frames]
-            if same:
-                return same, f"both are below {frame}: the waiters lease there, these threads are {doing} further on"
-    if waiter.library is not None:
-        same = [i for i in calling if verdicts[i].library == waiter.library]
+            same = [i for i in candidates if not frames.isdisjoint(verdicts[i].app_frames)]
+            if not same:
+                continue
+            if alone and set(same) < set(served):
+                break  # with one pool for all of them, calls from elsewhere hold its slots, too
+            below = _some({frame for frame in frames if any(frame in verdicts[i].app_frames for i in same)})
+            return same, f"both are below {below}: the waiters lease there, these threads are {doing} further on"
+    if library is not None:
+        same = [i for i in calling if verdicts[i].library == library]
         if same:
             return same, "calls of the same client library, from other callers"
-    system = waiter.entry.system if waiter.entry else None
-    if system is not None and system.endswith("-pool"):
-        same = [i for i in calling if (e := verdicts[i].entry) is not None and e.system == system.removesuffix("-pool")]
-        if same:
-            return same, f"threads inside {system.removesuffix('-pool').upper()} calls hold connections of some pool"
+    if served and system is not None:
+        which = "no other such pool is waited for" if alone else "of which pool is not printed"
+        return served, f"threads inside {system.upper()} calls hold connections; {which}"
     return [], ""
+
+
+def _some(names: set[str]) -> str:
+    """One name, or the first and how many more."""
+    first = min(names)
+    return first if len(names) == 1 else f"{first} and {len(names) - 1} more"
 
 
 def pool_locks(dump: Dump, pools: Sequence[PoolJoin], verdicts: Sequence[Verdict]) -> list[ContendedLock]:
