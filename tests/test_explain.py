@@ -19,6 +19,8 @@ from dumps import SLEEP, WORKER, blocked, dump, monitor, thread, times
 from threaddump import catalog, cli, explain, intake
 from threaddump.catalog import Entry
 from threaddump.classify import weight
+from threaddump.explain import find
+from threaddump.explain import thread as thread_module
 from threaddump.report import SEVERITIES
 from threaddump.reports.text import cells, plain
 from threaddump.sources import Source
@@ -299,8 +301,8 @@ def test_any_line_of_an_entry_picks_its_thread(line: int, run: Run) -> None:
 
 def test_line_tells_threads_of_one_name_apart() -> None:
     made = dump([thread("same", *SLEEP, line=5), thread("same", "com.shop.A.b", line=15)])
-    assert explain._at_line(made, 7) == [0]
-    assert explain._at_line(made, 15) == [1]
+    assert find._at_line(made, 7) == [0]
+    assert find._at_line(made, 15) == [1]
 
 
 @pytest.mark.parametrize("line", [1, 99999])
@@ -535,7 +537,7 @@ def test_the_explanation_is_what_was_decided(path: Path) -> None:
                     assert weight(entry) == weight(winner[1])
                 if winner is not None and reason.startswith("lower priority"):
                     assert weight(entry) < weight(winner[1])
-            lines = list(map(plain, explain._thread_lines(found, path.name, 80)))
+            lines = list(map(plain, thread_module._thread_lines(found, path.name, 80)))
             assert not [line for line in lines if cells(line) > 80]
             assert all(line.isprintable() for line in lines)
 

@@ -59,7 +59,11 @@ _ASCII = str.maketrans({"·": "-", "…": "~", "█": "#", "▏": "|", "└": "`
 
 def write(report: Report, out: TextIO, *, width: int, color: bool, top: int) -> None:
     """Write the report for a terminal of ``width`` cells; each list shows its ``top`` first, 0 for all."""
-    rendered = lines(report, width=width, top=top)
+    print_lines(lines(report, width=width, top=top), out, width=width, color=color)
+
+
+def print_lines(rendered: Iterable[Line], out: TextIO, *, width: int, color: bool) -> None:
+    """Write styled lines, through rich where there are colours."""
     if color:
         _write_color(rendered, out, width)
     else:
