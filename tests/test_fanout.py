@@ -71,6 +71,15 @@ def test_the_report_is_the_same(series: Path, monkeypatch: pytest.MonkeyPatch) -
     assert report(series) == whole
 
 
+def test_a_cut_that_falls_on_the_beginning_of_a_dump(tmp_path: Path, many: None) -> None:
+    """Equal dumps in three parts: each keeps its time stamp."""
+    dump = (FIXTURES / "hotspot/deadlock-two.txt").read_bytes().rstrip(b"\n") + b"\n"
+    path = tmp_path / "six.txt"
+    path.write_bytes(dump * 18)
+    parts = split(Source("x", path))
+    assert [part.part.start % len(dump) for part in parts if part.part] == [0, 0, 0]
+
+
 def test_a_part_without_a_dump_is_no_error(tmp_path: Path, many: None) -> None:
     log = b"2026-11-22 20:00:00 INFO nothing of interest\n" * 2_000
     path = tmp_path / "late.log"

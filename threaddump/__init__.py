@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from os import PathLike
 
     from threaddump.report import Report
     from threaddump.rules import Rules
@@ -44,10 +44,8 @@ def analyze(*paths: str | PathLike[str], rules: Rules | str | PathLike[str] | No
     def fail(_source: Source, error: InputError) -> None:
         raise error
 
-    if rules is None or hasattr(rules, "severities"):
-        known = rules
-    else:
+    if isinstance(rules, str | PathLike):
         from threaddump.rules import load
 
-        known = load(named=[str(rules)])
-    return analyze_sources(expand([str(path) for path in paths]), fail, known)
+        rules = load(named=[str(rules)])
+    return analyze_sources(expand([str(path) for path in paths]), fail, rules)

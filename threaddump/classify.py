@@ -87,7 +87,7 @@ class Classifier:
 
     def verdicts(self, dump: Dump) -> list[Verdict]:
         """The verdicts for the threads of a dump, in their order."""
-        version = _minor(dump.version) if self.family == "python" else None
+        version = (_minor(dump.version) or _version_in_paths(dump)) if self.family == "python" else None
         stateless = self.stateless(dump)
         found = []
         for thread in dump.threads:
@@ -454,6 +454,7 @@ def library_root(key: str) -> str:
 # Python paths
 
 _INSTALLED = re.compile(r".*[/\\](?:site-packages|dist-packages|python\d+(?:\.\d+)?t?(?:\.zip)?|Lib)[/\\]", re.DOTALL)
+_LIBRARY_FOLDER = re.compile(r"[/\\]python(3\.\d+)t?[/\\]\w+\.py$")
 _NATIVE_SUFFIX = re.compile(r"(@.*|\.(?:constprop|part|isra|cold|llvm).*)$", re.DOTALL)
 _STDLIB = frozenset(sys.stdlib_module_names) - {"test", "this", "antigravity"}
 
@@ -494,3 +495,13 @@ def _is_stdlib(key: str) -> bool:
 def _minor(version: str | None) -> str | None:
     match = re.match(r"\d+\.\d+", version or "")
     return match[0] if match else None
+
+
+def _version_in_paths(dump: Dump) -> str | None:
+    """The interpreter's version by the folder of its library (``/usr/lib/python3.11/threading.py``)."""
+    for thread in dump.threads:
+        for frame in thread.stack:
+            match = _LIBRARY_FOLDER.search(frame.file or "")
+            if match is not None:
+                return match[1]
+    return None

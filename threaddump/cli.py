@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -19,7 +19,11 @@ from threaddump.report import SEVERITIES, Report
 from threaddump.sources import InputError, Source, expand
 from threaddump.unreadable import CAPTURE
 
+if TYPE_CHECKING:
+    from threaddump.rules import Rules
+
 OK, FAILED_ON, UNUSABLE, PROBLEMS, INTERRUPTED = 0, 1, 2, 3, 130
+RULES = "threaddump.toml"
 PIPE_WIDTH = 100
 """Width of a report that goes to a file or a pipe, unless COLUMNS says otherwise."""
 
@@ -100,6 +104,17 @@ def analyze(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if the input has problems: unread lines, missing threads.")
     ] = False,
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--rules", metavar="FILE", help=f"Your own rules, on top of {RULES} in this or your configuration folder."
+        ),
+    ] = None,
+    no_rules: Annotated[bool, typer.Option("--no-rules", help=f"Do not look for a {RULES}.")] = False,
+    apps: Annotated[
+        list[str] | None,
+        typer.Option("--app", metavar="PACKAGE", help="A package of your application: its frames are the callers."),
+    ] = None,
 ) -> None:
     """Say what the threads of a dump are stuck on, who waits behind them, and what to do.
 
@@ -114,6 +129,7 @@ def analyze(
     """
     from threaddump.analyze import analyze as analyze_sources
 
+    own = _rules(rules or [], apps or [], look=not no_rules)
     failed: list[InputError] = []
     skipped = 0
 
@@ -127,7 +143,7 @@ def analyze(
     sources = expand(files or [])
     # A run is short and makes no cycles worth collecting: the collector would only walk the threads again and again.
     gc.disable()
-    report = analyze_sources(sources, on_error)
+    report = analyze_sources(sources, on_error, own)
     for error in failed:
         _complain(error)
     if skipped:
@@ -196,6 +212,30 @@ def explain(
             raise typer.Exit(UNUSABLE) from None
     with _opened(None) as out:
         explained.write(answer, out, *_screen(out))
+
+
+def _rules(named: list[Path], apps: list[str], look: bool) -> Rules | None:
+    """The user's own rules. Where there are none, nothing is imported for them."""
+    found = None
+    if look:
+        places = [RULES, os.path.join(config_folder(sys.platform), "threaddump", RULES)]
+        found = next(filter(os.path.isfile, places), None)
+    if found is None and not named and not apps:
+        return None
+    from threaddump.rules import load
+
+    return load(found, named, apps)
+
+
+def config_folder(platform: str) -> str:
+    """Where the user's programs keep their configuration."""
+    home = os.path.expanduser("~")
+    if platform == "win32":
+        return os.environ.get("APPDATA") or os.path.join(home, "AppData", "Roaming")
+    if platform == "darwin":
+        return os.path.join(home, "Library", "Application Support")
+    xdg = os.environ.get("XDG_CONFIG_HOME", "")
+    return xdg if os.path.isabs(xdg) else os.path.join(home, ".config")
 
 
 def _exit_code(report: Report, fail_on: FailOn | None, strict: bool) -> int:
@@ -278,7 +318,7 @@ def _harmless(text: str) -> str:
 def main() -> None:
     """Entry point of the console script."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="threaddump", standalone_mode=True)
     except InputError as error:
         _complain(error)
         sys.exit(UNUSABLE)

@@ -79,8 +79,8 @@ def _starts(source: Source, size: int, processes: int) -> list[int]:
 
 def _first_start(patterns: Sequence[re.Pattern[bytes]], stream: BinaryIO, wanted: int) -> int | None:
     """The first offset behind ``wanted`` at which a dump begins."""
-    stream.seek(wanted)
-    stream.readline()  # a pattern must not match in the middle of a line
+    stream.seek(wanted - 1)
+    stream.readline()  # to the beginning of a line: a pattern must not match within one
     offset, tail = stream.tell(), b""
     while offset < wanted + _REACH and (block := stream.read(_BLOCK)):
         # Whole lines only, and the last few again with the next block: the beginning of a dump has three lines.

@@ -96,7 +96,7 @@ def _group(group_id: str, dump: Dump, verdicts: Sequence[Verdict], indexes: Sequ
         timed=timed,
         timed_reason=reason,
         lock=locks.pop() if len(locks) == 1 else None,
-        threads=[thread.name for thread in threads],
+        threads=[thread.label for thread in threads],
         lines=[thread.line for thread in threads],
         stack=[_printed(frame) for frame in threads[0].stack[:STACK_FRAMES_SHOWN]],
         states=dict(Counter(thread.state or "UNKNOWN" for thread in threads).most_common()),

@@ -97,6 +97,16 @@ class Thread:
     truncated: bool = False
     """The dump says or shows that frames of this thread are missing."""
 
+    @property
+    def label(self) -> str:
+        """The name; where the format prints none, what else tells the thread from the others."""
+        if self.name or self.daemon is not None:
+            return self.name  # HotSpot prints every name: an empty one is the thread's own
+        if self.virtual:
+            return f"#{self.java_id}"
+        identity = self.native_id if self.address is None else self.address
+        return self.name if identity is None else f"thread {identity}"
+
 
 @dataclass(slots=True, frozen=True)
 class Problem:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -150,7 +150,7 @@ class Catalog:
         self.wait_lines = _wait_lines(data.get("waits", ()))
         # Of the user's own rules:
         self.profiles: dict[str, dict[str, Any]] = data.get("profiles", {})
-        self.own_pools: Globs[ThreadNames] = Globs(data.get("own_pools", ()), 3)
+        self.own_pools: Sequence[tuple[str, ThreadNames]] = data.get("own_pools", ())
         if self.profiles:
             for entry in self.entries:
                 entry.profile = self.profiles.get(entry.library or "")

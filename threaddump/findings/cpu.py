@@ -47,7 +47,7 @@ def busy_thread(facts: Facts) -> Iterable[Finding]:
         "busy-thread",
         "medium" if many else "low",
         f"{len(threads)} thread{'s have' if many else ' has'} run without pause since the start",
-        f'"{thread.name}" used {share:.0f} % of a core for {thread.elapsed_s:,.0f} s; '
+        f'"{thread.label}" used {share:.0f} % of a core for {thread.elapsed_s:,.0f} s; '
         f"it is in {short(first.blocking_frame)}. One dump cannot tell an endless loop from steady work.",
         threads,
         ["take two more dumps, ten seconds apart: the same frames with more cpu= are a loop"],

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from threaddump import catalog
-from threaddump.catalog import ThreadNames
+from threaddump.catalog import ThreadNames, glob_test
 from threaddump.classify import Classifier, Verdict
 from threaddump.groups import crew_name
 from threaddump.report import Evidence, Finding, Group, Integration, Severity
@@ -72,10 +72,13 @@ class Facts:
 
     @cached_property
     def own_pools(self) -> dict[int, ThreadNames]:
-        """Threads that the user's own rules know by name, and their pool; the rule that was read last counts."""
-        find = self.classifier.catalog.own_pools.find
-        found = {index: find(thread.name) for index, thread in enumerate(self.dump.threads)}
-        return {index: pools[-1] for index, pools in found.items() if pools}
+        """Threads that the user's own rules know by name, and their pool: the first that matches."""
+        pools = [(glob_test(glob), pool) for glob, pool in self.classifier.catalog.own_pools]
+        if not pools:
+            return {}
+        names = [thread.name for thread in self.dump.threads]
+        found = {index: next((pool for test, pool in pools if test(name)), None) for index, name in enumerate(names)}
+        return {index: pool for index, pool in found.items() if pool is not None}
 
     @cached_property
     def request_threads(self) -> frozenset[int]:
@@ -164,7 +167,7 @@ class Facts:
         return self.classifier.catalog.profiles.get(used.id) or catalog.libraries(self.dump.family).get(used.id, {})
 
     def names(self, threads: Iterable[int]) -> list[str]:
-        return [self.dump.threads[index].name for index in threads]
+        return [self.dump.threads[index].label for index in threads]
 
     def evidence(self, threads: Iterable[int]) -> list[Evidence]:
         """The first few threads with the input line of their entry and the frame they are blocked in."""
@@ -173,7 +176,7 @@ class Facts:
             thread, verdict = self.dump.threads[index], self.verdicts[index]
             where = verdict.blocking_frame or thread.printed_state or ""
             below = f" < {verdict.caller}" if verdict.caller and verdict.caller != where else ""
-            found.append(Evidence(thread.name, thread.line, where + below))
+            found.append(Evidence(thread.label, thread.line, where + below))
         return found
 
     def finding(

@@ -86,7 +86,7 @@ def _blocked(facts: Facts, threads: list[int], sure: bool) -> Finding:
     # File access takes a moment in any loop, and one dump cannot tell a moment from an outage.
     severity: Severity = "low" if not sure else "medium" if verdict.kind == "io" else "high"
     place = short(verdict.caller or verdict.blocking_frame)
-    name = facts.dump.threads[threads[0]].name
+    name = facts.dump.threads[threads[0]].label
     who = f'event loop "{name}" is' if name else "an event loop is"
     if len(threads) > 1:
         who = f"{len(threads)} event loops are"
@@ -121,7 +121,7 @@ def gil_held(facts: Facts) -> Iterable[Finding]:
     waiting = sorted({*waiting} - {*holders})
     if not computing or len(waiting) < GIL_WAITERS:
         return
-    name, place = facts.dump.threads[holders[0]].name, short(holder.caller or holder.blocking_frame)
+    name, place = facts.dump.threads[holders[0]].label, short(holder.caller or holder.blocking_frame)
     yield facts.finding(
         "gil-held",
         "medium",

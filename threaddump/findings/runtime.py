@@ -226,7 +226,7 @@ def _recursion(facts: Facts, functions: Sequence[str], threads: list[int], repea
     severity: Severity = "medium" if runaway else "low"
     names = ", ".join(map(short, functions))
     one = len(threads) == 1
-    who = f'"{facts.dump.threads[threads[0]].name}"' if one else f"{len(threads)} threads"
+    who = f'"{facts.dump.threads[threads[0]].label}"' if one else f"{len(threads)} threads"
     who = "a thread" if who == '""' else who
     if functions:
         title = f"{who} {'recurses' if one else 'recurse'} in {names}"

@@ -197,7 +197,7 @@ def _consumer(facts: Facts, groups: Sequence[Group], producers: Sequence[int]) -
             continue
         if root and _class(root) in classes:
             doing = f"{KIND_WORDS.get(verdict.kind, verdict.kind)} in {short(verdict.blocking_frame)}"
-            found.append(f'"{facts.dump.threads[index].name}" ({doing})')
+            found.append(f'"{facts.dump.threads[index].label}" ({doing})')
     if not found:
         return "Who takes from it is not to be told from this dump."
     return f"Taken from by {', '.join(found[:3])}, probably (inferred: its code is where the queue is filled)."

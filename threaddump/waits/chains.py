@@ -60,7 +60,7 @@ class ChainBuilder:
         basis: Basis = bases.pop() if len(bases) == 1 else "mixed"
         reasons = dict.fromkeys(node.reason for node in nodes if node.reason)
         root = Root(
-            threads=[self.threads[i].name for i in members],
+            threads=[self.threads[i].label for i in members],
             lines=[self.threads[i].line for i in members],
             group=self.groups[self.group_of[members[0]]].id,
             kind=first.kind,
@@ -116,7 +116,7 @@ class ChainBuilder:
             kind=first.kind,
             caller=first.caller,
             count=len(waiting),
-            threads=[self.threads[i].name for i in waiting],
+            threads=[self.threads[i].label for i in waiting],
             lock=lock if not pool else None,
             lock_class=used.name if used else lock_class,
             evidence="inferred" if pool or convoy or initialising else "reported",

@@ -69,7 +69,7 @@ def _at_one_lock(dump: Dump, verdicts: Sequence[Verdict], unowned: Mapping[str, 
         of_crew = [i for i in holders if crew_name(dump.threads[i].name) in crew]
         if len(crew) == 1 and len(of_crew) == 1:
             holders = of_crew  # threads of one pool run the same code: the others only pass through the class
-        names = ", ".join(f'"{dump.threads[i].name}"' for i in holders[:3])
+        names = ", ".join(f'"{dump.threads[i].label}"' for i in holders[:3])
         where = ", ".join(sorted({place.function for place in places})[:2])
         if len(holders) == 1:
             reason = f"the dump lists no owners; {names} alone is past the line where {where} takes the lock"
@@ -120,10 +120,10 @@ def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Conv
     what = "take a lock" if known else "stand in a C call, probably to take a lock,"
     stand = f"{len(waiters)} threads {what} at {where}"
     if len(inside) == 1:
-        holder = dump.threads[inside[0]].name
+        holder = dump.threads[inside[0]].label
         reason = f'{stand}; "{holder}" alone is inside the same code, past that line'
     elif inside:
-        names = ", ".join(f'"{dump.threads[i].name}"' for i in inside[:3])
+        names = ", ".join(f'"{dump.threads[i].label}"' for i in inside[:3])
         reason = f"{stand}; {len(inside)} threads are inside the same code and any may hold it: {names}"
     else:
         reason = f"{stand}; CPython records no owner, and no thread is inside the same code"

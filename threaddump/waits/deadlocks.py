@@ -37,7 +37,7 @@ def find_deadlocks(dump: Dump, cycles: list[list[int]], graph: WaitGraph) -> lis
         locks = [lock for thread in threads if (lock := thread.blocked_on or thread.waiting_on) is not None]
         found.append(
             Deadlock(
-                threads=[thread.name for thread in threads],
+                threads=[thread.label for thread in threads],
                 lines=[thread.line for thread in threads],
                 locks=[str(lock) for lock in locks],
                 type=_cycle_type(locks),

@@ -99,7 +99,7 @@ def contended_locks(
             owner=_owner(dump, verdicts, owner, owner_basis(lock))
             if owner is not None and owner not in indexes
             else None,
-            waiting=[dump.threads[index].name for index in indexes],
+            waiting=[dump.threads[index].label for index in indexes],
             owner_unknown=None if owner is not None else _why_unowned(lock, dump),
         )
     return result
@@ -108,7 +108,7 @@ def contended_locks(
 def _owner(dump: Dump, verdicts: Sequence[Verdict], index: int, evidence: Basis) -> Owner:
     thread, verdict = dump.threads[index], verdicts[index]
     return Owner(
-        thread.name,
+        thread.label,
         thread.line,
         verdict.kind,
         verdict.blocking_frame,
@@ -147,6 +147,6 @@ def convoy_lock(dump: Dump, verdicts: Sequence[Verdict], convoy: Convoy) -> Cont
         class_name=convoy.lock,
         type=convoy.type,
         owner=owner,
-        waiting=[dump.threads[index].name for index in convoy.waiters],
+        waiting=[dump.threads[index].label for index in convoy.waiters],
         owner_unknown=convoy.reason if owner is None else None,
     )

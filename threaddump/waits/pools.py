@@ -117,7 +117,7 @@ def pool_locks(dump: Dump, pools: Sequence[PoolJoin], verdicts: Sequence[Verdict
                 class_name=used.name if used else pool.name,
                 type="pool",
                 owner=None,
-                waiting=[dump.threads[index].name for index in pool.waiters],
+                waiting=[dump.threads[index].label for index in pool.waiters],
                 owner_unknown=f"{len(pool.holders)} threads probably hold the slots ({pool.reason})"
                 if pool.holders
                 else "the holders of a pool's slots are not printed, and no thread here is in a call of this pool",
