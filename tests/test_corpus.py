@@ -226,16 +226,6 @@ VIEWS: dict[str, View] = {
     ),
 }  # fmt: skip
 
-WRONG = {
-    "in-object-wait.log": "a thread that gets back into a monitor after wait() is taken for its owner, where the dump "
-    "prints '- locked' instead of '- waiting on' under Object.wait",
-}
-"""Where the report differs from what the reader saw, and why."""
-
-
-def marks(name: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xfail(reason=why, strict=True) for end, why in WRONG.items() if name.endswith(end)]
-
 
 def count(report: DumpReport, kind: str, words: str) -> int:
     """Threads of this kind with one of the words in their blocking frame or their name."""
@@ -248,9 +238,7 @@ def count(report: DumpReport, kind: str, words: str) -> int:
 
 
 @needs_corpus
-@pytest.mark.parametrize(
-    ("name", "view"), [pytest.param(name, view, id=name, marks=marks(name)) for name, view in VIEWS.items()]
-)
+@pytest.mark.parametrize(("name", "view"), [pytest.param(name, view, id=name) for name, view in VIEWS.items()])
 def test_the_report_says_what_the_reader_saw(name: str, view: View) -> None:
     found = dumps(CORPUS / "files" / f"repo_{name}")
     assert [report.total for report in found] == list(view.threads)

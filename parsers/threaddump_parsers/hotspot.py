@@ -428,8 +428,9 @@ class _Reader:
             thread.holds = (*self.owned,)
             return
         in_wait = bool(thread.stack) and thread.stack[0].function.startswith("java.lang.Object.wait")
-        if in_wait and self.waits_unnamed and held:
-            # Compiled Object.wait prints no object: it is the monitor that the frames below took last.
+        if in_wait and held and (self.waits_unnamed or (thread.state == "BLOCKED" and thread.waiting_on is None)):
+            # Compiled Object.wait prints no object, and up to JDK 8 a notified thread prints "locked" where it wants
+            # the monitor back: it is the monitor that the frames took last.
             thread.waiting_on = held[0].lock
         if self.relock is not None and thread.state != "BLOCKED":
             # JDK 9 to 16 print the line below every Object.wait, whether or not the thread was notified.

@@ -525,6 +525,13 @@ def test_relock_of_11_stands_below() -> None:
     assert holds(found) == [("0x0b", 3)]
 
 
+def test_relock_of_8_prints_locked_where_the_monitor_is_wanted_back() -> None:
+    found = wait("- locked <0x0a> (a com.shop.Pool)", "- locked <0x0a> (a com.shop.Pool)", NOTIFIED)
+    assert lock(found.blocked_on) == ("0x0a", "com.shop.Pool")
+    assert found.waiting_on is None
+    assert holds(found) == [("0x0b", 3)]
+
+
 @pytest.mark.parametrize(
     "top", ["- waiting on <0x0a> (a com.shop.Pool)", "- waiting on <no object reference available>"]
 )

@@ -17,6 +17,8 @@ from threaddump.waits import Waits
 from threaddump_parsers.model import Dump
 
 EVIDENCE_THREADS = 3
+DEFAULT_NAMES = frozenset({"Thread-", "Timer-"})
+"""Names that threads get when nobody names them: they have nothing in common."""
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -111,6 +113,8 @@ class Facts:
         for index, name in enumerate(self.crew_names):
             if index in self.own_pools:
                 by_name[self.own_pools[index]].append(index)
+            elif name in DEFAULT_NAMES or self.dump.threads[index].virtual:
+                continue  # of no pool: virtual threads and tasks are as many as there is work
             elif name and index not in self.request_threads and self.verdicts[index].kind != "runtime":
                 by_name[name].append(index)
         crews = [self._crew(name, found) for name, found in by_name.items() if len(found) > 1]
