@@ -303,8 +303,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(sys, "platform", "linux")
 
-    def call(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["threaddump", "analyze", *map(str, arguments)])
+    def call(*arguments: object, command: str = "analyze") -> Result:
+        monkeypatch.setattr(sys, "argv", ["threaddump", command, *map(str, arguments)])
         code: object = 0
         try:
             cli.main()
@@ -689,3 +689,12 @@ def test_example_of_the_readme_is_good(write: Write) -> None:
     rules = load(named=[write(block, schema="")])
     used: dict[str, Any] = {name: getattr(rules, name) for name in Rules.__dataclass_fields__}
     assert all(used.values()), used
+
+
+def test_explain_knows_the_rules(run: Run) -> None:
+    asked = ("--thread", "http-nio-8080-exec-11", FIXTURES / "hotspot" / "hikari-pool.txt")
+    assert "caller   com.shop.lab.Cases.query" in run(*asked, command="explain").out
+    told = run(*asked, "--app", "com.zaxxer.hikari", command="explain")
+    assert told.code == 0
+    assert "caller   com.zaxxer.hikari." in told.out
+    assert " application  com.zaxxer.hikari.HikariDataSource.getConnection" in told.out

@@ -266,6 +266,10 @@ class Classifier:
             app.append(key)
         return caller or fallback, tuple(app)
 
+    def is_app(self, _key: str) -> bool:
+        """Said by the user to be of the application."""
+        return False
+
     def is_platform(self, key: str) -> bool:
         """Of the JDK or of Python's standard library."""
         found = self._platform.get(key)

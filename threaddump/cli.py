@@ -61,6 +61,19 @@ class FailOn(StrEnum):
     info = "info"
 
 
+RulesOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--rules", metavar="FILE", help=f"Your own rules, on top of {RULES} in this or your configuration folder."
+    ),
+]
+NoRulesOption = Annotated[bool, typer.Option("--no-rules", help=f"Do not look for a {RULES}.")]
+AppOption = Annotated[
+    list[str] | None,
+    typer.Option("--app", metavar="PACKAGE", help="A package of your application: its frames are the callers."),
+]
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         print(f"threaddump {__version__}")
@@ -104,17 +117,9 @@ def analyze(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if the input has problems: unread lines, missing threads.")
     ] = False,
-    rules: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--rules", metavar="FILE", help=f"Your own rules, on top of {RULES} in this or your configuration folder."
-        ),
-    ] = None,
-    no_rules: Annotated[bool, typer.Option("--no-rules", help=f"Do not look for a {RULES}.")] = False,
-    apps: Annotated[
-        list[str] | None,
-        typer.Option("--app", metavar="PACKAGE", help="A package of your application: its frames are the callers."),
-    ] = None,
+    rules: RulesOption = None,
+    no_rules: NoRulesOption = False,
+    apps: AppOption = None,
 ) -> None:
     """Say what the threads of a dump are stuck on, who waits behind them, and what to do.
 
@@ -181,6 +186,9 @@ def explain(
         int | None,
         typer.Option("--line", "-l", min=1, metavar="N", help="Explain the thread whose entry has input line N."),
     ] = None,
+    rules: RulesOption = None,
+    no_rules: NoRulesOption = False,
+    apps: AppOption = None,
 ) -> None:
     """Say what a finding means, or why a thread got its kind.
 
@@ -203,10 +211,11 @@ def explain(
             raise InputError(f"{len(names or [])} ids: one at a time", f"threaddump explain {(names or [])[0]}")
         answer = explained.id_answer(names[0]) if names else explained.list_lines
     else:
+        own = _rules(rules or [], apps or [], look=not no_rules)
         sources = expand(names or [])
         gc.disable()
         try:
-            answer = explained.thread_answer(*explained.find_thread(sources, thread, line, _complain))
+            answer = explained.thread_answer(*explained.find_thread(sources, thread, line, _complain), own)
         except explained.AmbiguousError as error:
             print(f"threaddump: {error}", *error.lines, f"  try: {error.hint}", sep="\n", file=sys.stderr)
             raise typer.Exit(UNUSABLE) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from threaddump.catalog import Entry
 from threaddump.classify import weight
@@ -18,6 +19,9 @@ from threaddump.reports.text import Line, Segment, clean, hang, plural
 from threaddump.waits.owners import CLASS_INIT, INITIALISER
 from threaddump_parsers.model import Dump, Frame, Lock, Thread
 
+if TYPE_CHECKING:
+    from threaddump.rules import Rules
+
 FRAMES = 60
 """Frames of a stack that are shown in any case; further down only those that bear a mark, and the outermost."""
 OUTERMOST = 5
@@ -26,9 +30,10 @@ _MARK = 18
 _WAITS = {"external-call", "pool-wait", "lock-wait", "sync-wait", "queue-put"}
 
 
-def thread_answer(dump: Dump, index: int, source: str) -> Answer:
-    """Why this thread got its kind."""
-    return partial(_thread_lines, trace(dump, index), source)
+def thread_answer(dump: Dump, index: int, source: str, rules: Rules | None = None) -> Answer:
+    """Why this thread got its kind, under the user's rules."""
+    classifier = rules.classifier(dump.family) if rules is not None else None
+    return partial(_thread_lines, trace(dump, index, classifier), source)
 
 
 def _thread_lines(told: Trace, source: str, width: int) -> Iterator[Line]:

@@ -102,7 +102,7 @@ class Trace:
             return "platform"
         if self.classifier.catalog.proxies.find(key):
             return "proxy"
-        known = any(entry.library for entry in self.matched[index])
+        known = any(entry.library for entry in self.matched[index]) and not self.classifier.is_app(key)
         return "library" if known or self.classifier.is_library(key) else "application"
 
     def losers(self) -> Iterator[tuple[int, Entry, str]]:
@@ -152,9 +152,9 @@ class Trace:
         return f"lower priority: {own} against {best}{cap}{names}"
 
 
-def trace(dump: Dump, index: int) -> Trace:
+def trace(dump: Dump, index: int, classifier: Classifier | None = None) -> Trace:
     """Analyse the dump as ``analyze`` does, and keep what is known on one thread."""
-    classifier = Classifier(dump.family)
+    classifier = classifier or Classifier(dump.family)
     verdicts = classifier.verdicts(dump)
     groups, group_of = group_threads(dump, verdicts)
     waits = find_waits(dump, verdicts, groups, group_of, classifier)
