@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from threaddump.analyze import analyze_dump
+from threaddump.analysis import analyze_dump
 from threaddump.classify import Classifier, Verdict
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads

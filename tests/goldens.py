@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from threaddump.analyze import analyze
+from threaddump.analysis import analyze
 from threaddump.report import DumpReport, Group, Report
 from threaddump.sources import InputError, Source
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from dumps import AWAIT, IDLE, SERVLET, WORKER, analyzed, blocked, dump, monitor, thread, times
-from threaddump.analyze import analyze
+from threaddump.analysis import analyze
 from threaddump.report import DumpReport
 from threaddump.sources import InputError, Source
 from threaddump_parsers.model import Thread

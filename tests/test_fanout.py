@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from threaddump import fanout
+from threaddump.analysis import analyze
 from threaddump.fanout import run, split
 from threaddump.reports import json
 from threaddump.sources import Source
@@ -37,10 +38,8 @@ def series(tmp_path: Path) -> Path:
 
 
 def report(path: Path) -> str:
-    from importlib import import_module
-
     errors: list[object] = []
-    made = import_module("threaddump.analyze").analyze([Source("x", path)], lambda *error: errors.append(error))
+    made = analyze([Source("x", path)], lambda *error: errors.append(error))
     assert not errors
     out = io.StringIO()
     json.write(made, out)

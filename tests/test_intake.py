@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import threaddump
 from threaddump import fanout, intake
-from threaddump.analyze import analyze
+from threaddump.analysis import analyze
 from threaddump.report import Report
 from threaddump.reports import json as json_report
 from threaddump.sources import InputError, Source
@@ -312,3 +313,14 @@ def test_a_big_file_without_a_thread_is_refused(tmp_path: Path, content: bytes, 
     report, errors = report_on(path)
     assert (report.dumps, len(errors)) == ([], 1)
     assert errors[0].hint
+
+
+def test_functions_for_python_hold_for_more_than_one_call() -> None:
+    """No module of the package may take the name of one of its functions: importing it would hide the function."""
+    path = FIXTURES / "hotspot" / "deadlock-two.txt"
+    first, second = threaddump.analyze(path), threaddump.analyze(path, path)
+    assert [len(first.dumps), len(second.dumps)] == [1, 2]
+    assert second.dumps[0].findings == first.dumps[0].findings
+    assert [dump.total for report in (first, second) for dump in report.dumps] == [
+        len(dump.threads) for dump in (*threaddump.read(path), *threaddump.read(path), *threaddump.read(path))
+    ]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from threaddump.analyze import analyze
+from threaddump.analysis import analyze
 from threaddump.report import DumpReport
 from threaddump.sources import InputError, Source
 

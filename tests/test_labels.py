@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from threaddump.analyze import analyze
+from threaddump.analysis import analyze
 from threaddump.report import Group
 from threaddump.sources import InputError, Source
 

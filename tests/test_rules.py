@@ -19,7 +19,7 @@ import pytest
 
 from dumps import AWAIT, PY_REQUESTS, SOCKET_READ, WORKER, dump, thread, times
 from threaddump import cli, fanout
-from threaddump.analyze import analyze, analyze_dump
+from threaddump.analysis import analyze, analyze_dump
 from threaddump.classify import Verdict
 from threaddump.report import DumpReport, Finding, Report
 from threaddump.reports import json as json_report

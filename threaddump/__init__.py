@@ -38,7 +38,7 @@ def analyze(*paths: str | PathLike[str], rules: Rules | str | PathLike[str] | No
     ``rules`` is a file of your own rules, or what ``threaddump.rules.load`` made of several; none is looked for.
     Raises ``threaddump.sources.InputError`` for the first of them that cannot be used.
     """
-    from threaddump.analyze import analyze as analyze_sources
+    from threaddump.analysis import analyze as analyze_sources
     from threaddump.sources import InputError, Source, expand
 
     def fail(_source: Source, error: InputError) -> None:

@@ -132,7 +132,7 @@ def analyze(
       py-spy dump --pid 123 | threaddump analyze
       kubectl exec POD -- jcmd 1 Thread.print -l | threaddump analyze -f markdown
     """
-    from threaddump.analyze import analyze as analyze_sources
+    from threaddump.analysis import analyze as analyze_sources
 
     own = _rules(rules or [], apps or [], look=not no_rules)
     failed: list[InputError] = []
