@@ -24,7 +24,22 @@ from threaddump.sources import InputError, Source
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "fixtures"
-FOLDERS = ("black-friday", "healthy", "hotspot", "py-spy", "py-spy-json", "faulthandler")
+FOLDERS = (
+    "black-friday",
+    "healthy",
+    "hotspot",
+    "py-spy",
+    "py-spy-json",
+    "faulthandler",
+    "pystack",
+    "traceback",
+    "profiling-sampling",
+    "uwsgi",
+    "jcmd-json",
+    "jcmd-plain",
+    "threadmxbean",
+    "actuator",
+)
 UPDATE = "UPDATE_GOLDENS=1 python -m pytest tests/test_fixtures.py"
 
 

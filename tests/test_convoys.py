@@ -182,3 +182,25 @@ def test_where_owners_are_listed_nothing_is_inferred() -> None:
 def test_each_for_a_lock_of_its_own_is_no_convoy() -> None:
     made = dump([dumps.blocked(f"w-{n}", dumps.monitor(f"0x{n}")) for n in range(5)])
     assert waits(made).chains == []
+
+
+def test_the_place_is_where_the_lock_is_used_and_not_the_code_of_all_locks() -> None:
+    acquire = (
+        "/usr/lib/python3.15/asyncio/locks.py:Lock.acquire@110",
+        "/usr/lib/python3.15/asyncio/locks.py:__aenter__@14",
+    )
+    made = dump([*at_line(5, TAKE, *acquire), *at_line(3, "orders/stock.py:Stock.take@9", *acquire)], "python")
+    assert [(convoy.id, len(convoy.waiters)) for convoy in convoys(made)] == [
+        ("orders/calendar.py:18", 5),
+        ("orders/stock.py:9", 3),
+    ]
+
+
+def test_threads_behind_a_lock_of_unknown_owner_are_counted_and_cited() -> None:
+    acquire = ("/usr/lib/python3.15/asyncio/locks.py:Lock.acquire@110",)
+    made = dump(at_line(12, TAKE, *acquire), "python")
+    (finding,) = [found for found in dumps.analyzed(made).findings if found.id == "lock-owner-unknown"]
+    assert finding.title == "12 of 12 w-* threads wait for the lock taken in Calendar.reserve; its owner is unknown"
+    assert (finding.severity, finding.threads) == ("medium", 12)
+    assert [place.thread for place in finding.evidence] == ["w-1", "w-2", "w-3"]
+    assert not any("jcmd" in advice for advice in finding.advice)

@@ -38,6 +38,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import threaddump_parsers
+from threaddump_parsers import threadmxbean
 from threaddump_parsers.java_frames import java_frame
 from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump, Frame, Held, Lock, Problem, ReportedDeadlock, Stack, Thread
@@ -120,6 +121,9 @@ def claims(line: bytes) -> bool:
 
 def parse(lines: Lines) -> Iterator[Dump]:
     """Read one stretch: dumps that follow each other, with other lines between them."""
+    if threadmxbean.follows(lines):
+        yield from threadmxbean.parse(lines)
+        return
     reader = _Reader(lines.last)
     known = reader.known
     stack = reader.stack

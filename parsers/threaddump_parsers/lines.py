@@ -24,6 +24,13 @@ class Lines:
         self.last: list[NumberedLine] = []
         """Up to two lines that came before the one a parser was called for (a time stamp, a pid)."""
 
+    @classmethod
+    def numbered(cls, lines: Iterable[NumberedLine]) -> Lines:
+        """Lines that have the numbers of the file they were taken out of."""
+        numbered = cls(())
+        numbered._stream = iter(lines)
+        return numbered
+
     def __iter__(self) -> Iterator[NumberedLine]:
         return chain(self._pushed_back(), self._stream)
 
@@ -39,3 +46,7 @@ class Lines:
         """Return the next ``n`` lines (fewer at the end of the input) without consuming them."""
         self._ahead.extend(islice(self._stream, max(0, n - len(self._ahead))))
         return list(islice(self._ahead, n))
+
+    def unread(self) -> list[NumberedLine]:
+        """Take back the lines that were looked at or put back, and not consumed."""
+        return list(self._pushed_back())

@@ -160,3 +160,9 @@ class Dump:
     """JVM: the dump lists them (``jstack -l``), so an unowned one is unowned and not just unlisted."""
     end_line: int = 0
     """The 1-based last line that belongs to the dump."""
+    service: str | None = None
+    """What the lines around the dump name: the container, the service or the unit that wrote it,"""
+    instance: str | None = None
+    """the pod or the replica,"""
+    host: str | None = None
+    """and the machine."""

@@ -79,6 +79,13 @@ class FrameTable:
             self._stacks.clear()
 
 
+def innermost_first(thread: Thread, stack: list[Frame]) -> None:
+    """Turn a stack that was printed with its innermost frame last, and the variables with it."""
+    stack.reverse()
+    if thread.locals:
+        thread.locals = {len(stack) - 1 - at: variables for at, variables in reversed(thread.locals.items())}
+
+
 class DumpReader:
     """Collects the threads and frames of one stretch into dumps.
 
@@ -110,6 +117,9 @@ class DumpReader:
     def read(self, number: int, line: bytes) -> bool:
         """Read a line that is no known frame; False if it is none of the grammar's."""
         raise NotImplementedError
+
+    def settle(self, thread: Thread) -> None:
+        """Called with the frames of a thread as printed, in ``stack``: turn or correct them here."""
 
     def end_thread(self, thread: Thread) -> None:
         """Called when all frames of a thread are there."""
@@ -214,6 +224,7 @@ class DumpReader:
 
     def _end_thread(self) -> None:
         if self.thread is not None:
+            self.settle(self.thread)
             self.thread.stack = self.table.stack(self.stack)
             self.end_thread(self.thread)
             self.thread = None

@@ -148,3 +148,12 @@ def test_several_wait_for_the_interpreter_lock(words: tuple[str, ...]) -> None:
 )
 def test_no_fight_for_the_interpreter_lock(threads: list[Thread]) -> None:
     assert findings(dump(threads, "python"), "gil-held") == []
+
+
+@pytest.mark.parametrize("words", ["waiting for GIL", "Waiting for the GIL", "on CPU, waiting for GIL"])
+def test_the_dump_itself_may_say_who_waits_for_the_interpreter_lock(words: str) -> None:
+    waiting = times(3, "job", "shop/job.py:step@4", *dumps.PY_THREAD)
+    for one in waiting:
+        one.printed_state = words
+    (finding,) = findings(dump([*waiting, holder()], "python"), "gil-held")
+    assert finding.threads == 4

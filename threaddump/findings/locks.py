@@ -127,21 +127,35 @@ def _doing(chain: Chain) -> str:
 
 def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
     """Many threads want one lock, and the dump does not say who has it."""
+    inferred = {convoy.id: convoy.waiters for convoy in facts.waits.graph.convoys}
     for lock in facts.waits.locks:
         if lock.owner is not None or lock.owner_unknown is None or lock.type == "pool" or len(lock.waiting) < 5:
             continue
-        threads = [i for i, t in enumerate(facts.dump.threads) if t.blocked_on and t.blocked_on.id == lock.id]
-        if not threads:
-            threads = [i for i, t in enumerate(facts.dump.threads) if t.waiting_on and t.waiting_on.id == lock.id]
+        waiting = inferred.get(lock.id)  # threads that are told to want the same lock by where they stand
+        threads = list(waiting) if waiting is not None else _wanting(facts, lock.id)
         if any(index in facts.waits.graph.owner_of for index in threads):
             continue
         crew = facts.crew(threads)
+        # What jcmd prints with -l: the JVM's threads, but not virtual ones.
+        printed = facts.dump.family == "jvm" and not all(facts.dump.threads[index].virtual for index in threads)
+        which = short_class(lock.class_name) if waiting is not None else f"one {short_class(lock.class_name)}"
         yield facts.finding(
             "lock-owner-unknown",
             "medium" if len(threads) >= 10 else "low",
-            f"{of_crew(threads, crew)} wait for one {short_class(lock.class_name)}; its owner is unknown",
-            f"{lock.id}: {lock.owner_unknown}.",
+            f"{of_crew(threads, crew)} wait for {which}; its owner is unknown",
+            f"{lock.owner_unknown}." if waiting is not None else f"{lock.id}: {lock.owner_unknown}.",
             threads,
-            ["take the next dump with the owners: jcmd PID Thread.print -l"],
+            [_WITH_OWNERS if printed else _WHO_CHANGES],
             group=facts.groups[facts.group_of[threads[0]]].id if threads else None,
         )
+
+
+_WITH_OWNERS = "take the next dump with the owners: jcmd PID Thread.print -l"
+_WHO_CHANGES = "take three dumps, seconds apart: a lock that changes hands shows other waiters each time"
+
+
+def _wanting(facts: Facts, lock: str) -> list[int]:
+    """Threads that enter this lock, or else those that wait on it."""
+    threads = facts.dump.threads
+    entering = [index for index, t in enumerate(threads) if t.blocked_on and t.blocked_on.id == lock]
+    return entering or [index for index, t in enumerate(threads) if t.waiting_on and t.waiting_on.id == lock]

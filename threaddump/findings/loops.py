@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -19,6 +20,8 @@ TRANSPORTS = (
 """The loop's own use of sockets, which does not block."""
 SUSPENDED = ("py.task.", "py.asyncio.")
 """Entries of what a suspended task waits for: in a thread's stack their frames run."""
+WANTS_GIL = re.compile("waiting for (?:the )?gil", re.IGNORECASE)
+"""The words of ``python -m profiling.sampling`` and of pystack for a thread that waits for the interpreter lock."""
 JVM_LOOPS = (
     "netty.channel.nio.NioEventLoop.processSelectedKeys",
     "netty.channel.nio.NioIoHandler.processSelectedKeys",
@@ -117,7 +120,7 @@ def gil_held(facts: Facts) -> Iterable[Finding]:
     holder = facts.verdicts[holders[0]]
     computing = holder.kind == "running" or (holder.kind == "unknown" and bool(holder.app_frames))
     waiting = [index for shared in stacks(facts) if _wants_gil(shared.keys) for index in shared.threads]
-    waiting += [i for i, t in enumerate(facts.dump.threads) if "waiting for gil" in (t.printed_state or "").lower()]
+    waiting += [i for i, t in enumerate(facts.dump.threads) if WANTS_GIL.search(t.printed_state or "")]
     waiting = sorted({*waiting} - {*holders})
     if not computing or len(waiting) < GIL_WAITERS:
         return

@@ -21,6 +21,7 @@ LOGGING = "py-logging"
 """Key of the library profile of the logging package."""
 CONVOY = 3
 """Threads at one line before it is called a convoy."""
+_LOCK_CLASSES = ("asyncio/locks.py", "/threading.py", "multiprocessing/synchronize.py")
 _NOT_CODE_OF_A_CLASS = ("<module>", "<lambda>", "<listcomp>", "<genexpr>")
 
 
@@ -106,7 +107,10 @@ def _at_one_line(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
 
 
 def _python_leaf(thread: Thread) -> Frame | None:
-    return next((frame for frame in thread.stack if not frame.native), None)
+    """The innermost Python frame, but not one of the lock's own: all locks of a class share those."""
+    frames = [frame for frame in thread.stack if not frame.native]
+    users = (frame for frame in frames if not (frame.file or "").endswith(_LOCK_CLASSES))
+    return next(users, frames[0] if frames else None)
 
 
 def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Convoy | None:

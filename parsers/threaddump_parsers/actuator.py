@@ -1,0 +1,145 @@
+"""``/actuator/threaddump`` of Spring Boot as JSON: ``java.lang.management.ThreadInfo`` as Jackson writes it.
+
+Spring Boot 2 and later wrap the list, 1.x (``/dump``) does not::
+
+    {"threads":[
+      {"threadName":"http-exec-12","threadId":26,"blockedTime":-1,"blockedCount":1,"waitedTime":-1,"waitedCount":0,
+       "lockName":"com.shop.Gateway@4eec7777","lockOwnerId":15,"lockOwnerName":"http-exec-1","daemon":true,
+       "inNative":false,"suspended":false,"threadState":"BLOCKED","priority":5,
+       "stackTrace":[{"classLoaderName":"app","moduleName":null,"moduleVersion":null,"methodName":"schedule",
+         "fileName":"Gateway.java","lineNumber":63,"nativeMethod":false,"className":"com.shop.Gateway"}],
+       "lockedMonitors":[{"className":"java.lang.Object","identityHashCode":96,"lockedStackDepth":0,
+         "lockedStackFrame":{}}],
+       "lockedSynchronizers":[{"className":"java.util.concurrent.locks.ReentrantLock$NonfairSync",
+         "identityHashCode":1096979270}],
+       "lockInfo":{"className":"com.shop.Gateway","identityHashCode":1324119927}}]}
+
+No virtual threads, no threads of the VM, no word on the process. The order of the keys depends on the Java version.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from threaddump_parsers import json_objects
+from threaddump_parsers.java_threads import STATES, Interned, Owners, add_problem, set_wait, settle
+from threaddump_parsers.jcmd_json import number, string
+from threaddump_parsers.lines import Lines
+from threaddump_parsers.model import Dump, Frame, Held, Lock, Thread
+
+FORMAT = "actuator"
+
+_OPENING = re.compile(rb'\s*(?:\{\s*"threads"\s*:\s*\[|"threads"\s*:\s*\[|(?:\[\s*)?(?:\{\s*)?"threadName"\s*:)')
+_LOOK_AHEAD = 40
+_LOOK_AT = 65_536
+_LOOK_AT_FIRST = 200
+_KEYS = (b'"threadName"', b'"threadId"', b'"threadState"', b'"stackTrace"', b'"lockOwnerId"', b'"blockedCount"')
+_ENOUGH_KEYS = 3
+_NATIVE = -2
+"""``StackTraceElement.getLineNumber`` of a native method."""
+
+
+def claims(line: bytes) -> bool:
+    """The start of the list, or of a thread in it: its line breaks are those of whoever printed it."""
+    return b'"thread' in line[:_LOOK_AT_FIRST] and _OPENING.match(line) is not None
+
+
+def parse(lines: Lines) -> Iterator[Dump]:
+    """Read documents, one dump each; nothing where the list is of something else."""
+    start = b"".join(line[:_LOOK_AT] for _, line in lines.peek(_LOOK_AHEAD))
+    if sum(key in start for key in _KEYS) < _ENOUGH_KEYS:
+        return
+    dump = _Reader()
+    for item in json_objects.read(lines, _OPENING):
+        if isinstance(item, json_objects.Entry):
+            dump.add(item)
+        else:
+            yield dump.finish(item)
+            dump = _Reader()
+
+
+class _Reader:
+    """The state of reading one dump."""
+
+    def __init__(self) -> None:
+        self._interned = Interned()
+        self._owners = Owners()
+        self._dump = Dump(FORMAT, 0, "jvm")
+
+    def add(self, entry: json_objects.Entry) -> None:
+        value = entry.value
+        if value is None or "threadName" not in value:
+            add_problem(self._dump, entry.line, "an object that is no thread", entry.raw)
+            self._dump.truncated.append(f"the thread at line {entry.line} cannot be read")
+            return
+        self._dump.threads.append(self._thread(entry.line, value))
+
+    def _thread(self, line: int, value: dict[str, Any]) -> Thread:
+        state = string(value.get("threadState")) or None
+        daemon = value.get("daemon")
+        thread = Thread(
+            string(value.get("threadName")),
+            line,
+            state if state in STATES else None,
+            state,
+            java_id=number(value.get("threadId")),
+            daemon=daemon if isinstance(daemon, bool) else None,
+        )
+        printed, frames = value.get("stackTrace"), []
+        for one in printed if isinstance(printed, list) else ():
+            frame = self._frame(one) if isinstance(one, dict) else None
+            if frame is None:
+                add_problem(self._dump, line, "a frame of an unknown form", str(one)[:200].encode("utf-8", "replace"))
+                thread.truncated = True
+            else:
+                frames.append(frame)
+        thread.stack = self._interned.stack(frames)
+        self._wait(thread, value)
+        monitors = [
+            Held(lock, number(one.get("lockedStackDepth"))) for one, lock in self._locks(value.get("lockedMonitors"))
+        ]
+        synchronizers = value.get("lockedSynchronizers")
+        self._dump.ownable_synchronizers |= isinstance(synchronizers, list)
+        settle(thread, monitors, [Held(lock, None) for _, lock in self._locks(synchronizers)])
+        return thread
+
+    def _wait(self, thread: Thread, value: dict[str, Any]) -> None:
+        info = value.get("lockInfo")
+        lock = self._lock(info) if isinstance(info, dict) else self._interned.lock(string(value.get("lockName")))
+        owner = number(value.get("lockOwnerId"))
+        in_wait = bool(thread.stack) and thread.stack[0].function.startswith("java.lang.Object.wait")
+        # In Object.wait the owner is who has the monitor just now: it is not wanted yet.
+        set_wait(thread, lock, wants=thread.state == "BLOCKED" or (owner is not None and not in_wait))
+        if owner is not None:
+            self._owners.tell(lock, string(value.get("lockOwnerName")), owner)
+
+    def _locks(self, printed: object) -> Iterator[tuple[dict[str, Any], Lock]]:
+        for one in printed if isinstance(printed, list) else ():
+            lock = self._lock(one) if isinstance(one, dict) else None
+            if lock is not None:
+                yield one, lock
+
+    def _lock(self, info: dict[str, Any]) -> Lock | None:
+        identity = number(info.get("identityHashCode"))
+        return self._interned.lock(f"{string(info.get('className'))}@{identity:x}") if identity is not None else None
+
+    def _frame(self, value: dict[str, Any]) -> Frame | None:
+        file, line = string(value.get("fileName")), value.get("lineNumber")
+        if value.get("nativeMethod") is True or line == _NATIVE:
+            source = "Native Method"
+        else:
+            source = f"{file}:{line}" if file and number(line) is not None else file or "Unknown Source"
+        return self._interned.frame(f"{string(value.get('className'))}.{string(value.get('methodName'))}({source})")
+
+    def finish(self, document: json_objects.Document) -> Dump:
+        dump = self._dump
+        dump.line, dump.end_line = document.line, document.end_line
+        self._owners.give(dump.threads)
+        if not document.complete:
+            add_problem(dump, document.end_line, "the JSON ends in the middle", document.last)
+            dump.truncated.append("the JSON ends in the middle: the threads that came after it are missing")
+        elif not dump.threads:
+            add_problem(dump, document.line, "the dump has no thread")
+        return dump
