@@ -13,8 +13,10 @@ from functools import partial
 from itertools import chain
 from typing import BinaryIO
 
+from threaddump.prefixes import from_html, is_html
 from threaddump.sources import InputError, Source
 from threaddump.unreadable import binary, why_no_dump
+from threaddump.wrappers import Unwrapper
 from threaddump_parsers import claimant
 from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump
@@ -34,16 +36,16 @@ def dumps(source: Source) -> Iterator[Dump]:
             sample = stream.read(SAMPLE)
             lines = Lines(_lines(sample, stream, source.name), source.first_line())
             found = False
-            while _seek_claim(lines):
-                number, line = lines.peek(1)[0]
-                parser = claimant(line)
-                assert parser is not None
-                for dump in parser.parse(lines):
+            unwrapper = Unwrapper(lines)
+            refused = 0
+            while (stretch := _next_stretch(lines, unwrapper, refused)) is not None:
+                number, parsed = stretch
+                for dump in parsed:
                     found = True
                     yield dump
                 ahead = lines.peek(1)
-                if ahead and ahead[0][0] == number:
-                    _skip(lines)  # claimed at first sight, but not its own after all
+                # Claimed at first sight, but not its own after all?
+                refused = number if ahead and ahead[0][0] == number else 0
         except OSError as error:
             raise InputError(
                 f"{source.name}: reading failed: {error.strerror or error}", "check that it is a readable file"
@@ -56,23 +58,30 @@ def dumps(source: Source) -> Iterator[Dump]:
 def is_plain(sample: bytes) -> bool:
     """Whether the lines are the file's own bytes, so that parts of it can be read on their own."""
     marked = any(sample.startswith(mark) for mark, _ in _MARKS)
-    return not marked and _utf16_without_mark(sample) is None and b"\x1b" not in sample and binary(sample) is None
+    changed = marked or b"\x1b" in sample or is_html(sample)
+    return not changed and _utf16_without_mark(sample) is None and binary(sample) is None
 
 
-def _seek_claim(lines: Lines) -> bool:
-    """Go to the next line that a parser claims; False at the end of the input."""
+def _next_stretch(lines: Lines, unwrapper: Unwrapper, refused: int) -> tuple[int, Iterator[Dump]] | None:
+    """Go to the next line that a parser claims, as it is or without a wrapper: its number, and the dumps from there."""
     before: deque[NumberedLine] = deque(lines.last, maxlen=2)
-    for number, line in lines:
-        if claimant(line) is not None:
-            lines.push_back((number, line))
-            lines.last = list(before)
-            return True
-        before.append((number, line))
-    return False
-
-
-def _skip(lines: Lines) -> None:
-    lines.last = [next(iter(lines))]
+    looking = True
+    while looking:
+        looking = False
+        for number, line in lines:
+            parser = claimant(line) if number != refused else None
+            if parser is not None:
+                lines.push_back((number, line))
+                lines.last = list(before)
+                return number, parser.parse(lines)
+            streams = unwrapper.at((number, line), before)
+            if streams is not None:
+                return number, streams.dumps()
+            before.append((number, line))
+            looking = unwrapper.looked_ahead
+            if looking:
+                break  # and go on with a new iterator
+    return None
 
 
 def _lines(sample: bytes, stream: BinaryIO, name: str) -> Iterator[bytes]:
@@ -90,8 +99,8 @@ def _lines(sample: bytes, stream: BinaryIO, name: str) -> Iterator[bytes]:
         lines = chain((line + b"\n" for line in first), [rest] * bool(rest))
         lines = chain(lines, iter(partial(stream.readline, LINE_LIMIT), b""))
     if b"\x1b" in sample:
-        return (_ANSI.sub(b"", line) if b"\x1b" in line else line for line in lines)
-    return lines
+        lines = (_ANSI.sub(b"", line) if b"\x1b" in line else line for line in lines)
+    return from_html(lines, sample) if is_html(sample) else lines
 
 
 def _decoded(sample: bytes, stream: BinaryIO, encoding: str) -> Iterator[bytes]:

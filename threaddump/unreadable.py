@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 
+from threaddump.prefixes import wrapped_in
+
 CAPTURE = (
     "take a dump: jcmd PID Thread.print -l -e > dump.txt (JVM), py-spy dump --pid PID > dump.txt (Python); "
-    "read are: HotSpot text (jstack, jcmd, kill -3), py-spy text and --json, faulthandler"
+    "read are: HotSpot text (jstack, jcmd, kill -3), jcmd Thread.dump_to_file, ThreadInfo text, Spring Boot's "
+    "/actuator/threaddump, py-spy text and --json, faulthandler, "
+    "pystack, profiling.sampling, sys._current_frames() recipes, uWSGI's tracebacker"
 )
 
 _MAGIC = (
@@ -58,20 +62,26 @@ _OTHERS = (
         rb"^Attaching to process ID |Debugger attached successfully",
         "output of the serviceability agent (jhsdb, jstack -F)",
     ),
-    (rb'"threadDump"\s*:', "a JSON thread dump of jcmd Thread.dump_to_file"),
-    (rb'"threadName"\s*:', "a thread dump of a Spring Boot actuator"),
-    (rb'^"[^"\n]*"[^\n]* Id=\d+ ', "a ThreadInfo listing (ThreadMXBean)"),
-    (rb'^#\d+ "[^"\n]*"', "a plain dump of jcmd Thread.dump_to_file"),
     (rb"^=+ FULL THREAD DUMP =+", "a JRockit dump"),
-    (rb"^Traceback for thread \d+", "pystack output"),
-    (rb"^Stack dump(?: for PID \d+)?, thread \d+", "output of python -m profiling.sampling"),
-    (rb"^\*\*\* uWSGI Python tracebacker", "uWSGI tracebacker output"),
     (rb"^goroutine \d+ \[", "a goroutine dump"),
     (rb"^Thread \d+ \(Thread 0x[0-9a-f]+ \(LWP \d+\)", "a gdb backtrace"),
     (
-        rb"^# Thread(?:ID)?: |^Traceback \(most recent call last\):|^  File \"[^\"\n]+\", line \d+, in ",
-        "Python tracebacks",
+        rb"^Traceback \(most recent call last\):|^  File \"[^\"\n]+\", line \d+, in ",
+        "Python tracebacks (of exceptions, not of threads)",
     ),
+)
+
+# How to get the lines of a wrapped dump as they were written.
+_PLAIN_FORMS = (
+    ("kubectl", "without --prefix and --timestamps: kubectl logs POD -c CONTAINER | threaddump analyze"),
+    ("container runtime", "kubectl logs POD -c CONTAINER | threaddump analyze, or: crictl logs CONTAINER"),
+    ("docker compose", "docker compose logs --no-log-prefix SERVICE | threaddump analyze"),
+    ("journald", "journalctl -o cat -u UNIT | threaddump analyze"),
+    (
+        "JSON",
+        "its text alone: docker logs CONTAINER | threaddump analyze, or: jq -r .message FILE",
+    ),
+    ("", "save the dump alone, without what stands before its lines"),
 )
 
 
@@ -94,6 +104,10 @@ def why_no_dump(sample: bytes) -> tuple[str, str]:
     for pattern, message, hint in _MESSAGES:
         if re.search(pattern, sample):
             return message, hint
+    wrapper = wrapped_in(sample)
+    if wrapper is not None:
+        hint = next((hint for start, hint in _PLAIN_FORMS if wrapper.startswith(start)), _PLAIN_FORMS[-1][1])
+        return f"there is a thread dump in it, but it could not be read out of its wrapper: {wrapper}", hint
     for pattern, what in _OTHERS:
         if re.search(pattern, sample, re.MULTILINE):
             return f"this looks like {what}, which this version does not read", CAPTURE
