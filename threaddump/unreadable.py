@@ -55,9 +55,12 @@ _MESSAGES = (
     ),
 )
 
+# Its lines begin with their kind, which is no prefix of a log.
+_JAVACORE = rb"^0SECTION\s+TITLE|^[12]XM[A-Z]{4,20}\s"
+
 # Formats that are known but not read.
 _OTHERS = (
-    (rb"^0SECTION\s+TITLE", "an OpenJ9 or IBM javacore"),
+    (_JAVACORE, "an OpenJ9 or IBM javacore"),
     (
         rb"^Attaching to process ID |Debugger attached successfully",
         "output of the serviceability agent (jhsdb, jstack -F)",
@@ -104,7 +107,7 @@ def why_no_dump(sample: bytes) -> tuple[str, str]:
     for pattern, message, hint in _MESSAGES:
         if re.search(pattern, sample):
             return message, hint
-    wrapper = wrapped_in(sample)
+    wrapper = None if re.search(_JAVACORE, sample, re.MULTILINE) else wrapped_in(sample)
     if wrapper is not None:
         hint = next((hint for start, hint in _PLAIN_FORMS if wrapper.startswith(start)), _PLAIN_FORMS[-1][1])
         return f"there is a thread dump in it, but it could not be read out of its wrapper: {wrapper}", hint

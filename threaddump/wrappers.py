@@ -60,7 +60,7 @@ class Unwrapper:
         self.looked_ahead = True
         near = [*before, numbered]
         probe = Streams(Lines.numbered([*near, *self._lines.peek(PROBE)]), layers)
-        if not any(dump.line <= numbered[0] for dump in probe.dumps(tries=len(near))):
+        if not any(dump.line <= numbered[0] and dump.threads for dump in probe.dumps(tries=len(near))):
             return None
         self._lines.push_back(*near)
         return Streams(self._lines, layers)
