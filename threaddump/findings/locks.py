@@ -138,7 +138,8 @@ def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
         crew = facts.crew(threads)
         # What jcmd prints with -l: the JVM's threads, but not virtual ones.
         printed = facts.dump.family == "jvm" and not all(facts.dump.threads[index].virtual for index in threads)
-        which = short_class(lock.class_name) if waiting is not None else f"one {short_class(lock.class_name)}"
+        which = short_class(lock.class_name)
+        which = which if which.startswith("the ") else f"one {which}"
         yield facts.finding(
             "lock-owner-unknown",
             "medium" if len(threads) >= 10 else "low",

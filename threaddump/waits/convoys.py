@@ -75,7 +75,8 @@ def _at_one_lock(dump: Dump, verdicts: Sequence[Verdict], unowned: Mapping[str, 
         if len(holders) == 1:
             reason = f"the dump lists no owners; {names} alone is past the line where {where} takes the lock"
         else:
-            reason = f"the dump lists no owners; {len(holders)} threads are inside {where} and any may hold it: {names}"
+            among = f"{len(holders)} threads are in the method or class of {where}, and any may hold it"
+            reason = f"the dump lists no owners; {among}: {names}"
         owner = holders[0] if len(holders) == 1 else None
         found.append(Convoy(lock_id, lock.class_name, "synchronizer", waiters, owner, reason))
     return found
