@@ -51,13 +51,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
     start = b"".join(line[:_LOOK_AT] for _, line in lines.peek(_LOOK_AHEAD))
     if sum(key in start for key in _KEYS) < _ENOUGH_KEYS:
         return
-    dump = _Reader()
-    for item in json_objects.read(lines, _OPENING):
-        if isinstance(item, json_objects.Entry):
-            dump.add(item)
-        else:
-            yield dump.finish(item)
-            dump = _Reader()
+    yield from json_objects.dumps(lines, _OPENING, _Reader)
 
 
 class _Reader:
@@ -135,11 +129,6 @@ class _Reader:
 
     def finish(self, document: json_objects.Document) -> Dump:
         dump = self._dump
-        dump.line, dump.end_line = document.line, document.end_line
         self._owners.give(dump.threads)
-        if not document.complete:
-            add_problem(dump, document.end_line, "the JSON ends in the middle", document.last)
-            dump.truncated.append("the JSON ends in the middle: the threads that came after it are missing")
-        elif not dump.threads:
-            add_problem(dump, document.line, "the dump has no thread")
+        json_objects.end(dump, document)
         return dump

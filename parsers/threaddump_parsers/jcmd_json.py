@@ -70,13 +70,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
     start = b"".join(line[:_LOOK_AT] for _, line in lines.peek(_LOOK_AHEAD))
     if not any(key in start for key in _KEYS):
         return
-    dump = _Reader()
-    for item in json_objects.read(lines, _OPENING):
-        if isinstance(item, json_objects.Entry):
-            dump.add(item)
-        else:
-            yield dump.finish(item)
-            dump = _Reader()
+    yield from json_objects.dumps(lines, _OPENING, _Reader)
 
 
 class _Reader:
@@ -150,7 +144,6 @@ class _Reader:
 
     def finish(self, document: json_objects.Document) -> Dump:
         dump = self._dump
-        dump.line, dump.end_line = document.line, document.end_line
         header = {key: value.decode("utf-8", "replace") for key, value in reversed(_HEADER.findall(document.outline))}
         dump.pid = number(header.get(b"processId"))
         dump.taken_at, dump.version = header.get(b"time"), header.get(b"runtimeVersion")
@@ -160,13 +153,9 @@ class _Reader:
             if mounted_on is not None:
                 mounted_on.carries = thread.java_id
         self._owners.give(dump.threads)
-        if not document.complete:
-            add_problem(dump, document.end_line, "the JSON ends in the middle", document.last)
-            dump.truncated.append("the JSON ends in the middle: the threads that came after it are missing")
-        elif not dump.threads:
-            add_problem(dump, document.line, "the dump has no thread")
-        else:
-            self._count(document.value)
+        json_objects.end(dump, document)
+        if dump.threads:
+            self._count(document.value)  # None where the document was cut
         return dump
 
     def _count(self, value: Any) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import threaddump_parsers
-from threaddump_parsers.java_threads import text
+from threaddump_parsers.java_threads import add_problem, text
 from threaddump_parsers.lines import Lines
+from threaddump_parsers.model import Dump
 
 _MAX_ENTRY = 1 << 23
 _MAX_OUTLINE = 1 << 23
@@ -52,6 +53,35 @@ class Document:
     complete: bool
     last: bytes
     """The last line."""
+
+
+class DumpReader(Protocol):
+    """Makes a dump of one document."""
+
+    def add(self, entry: Entry) -> None: ...
+
+    def finish(self, document: Document) -> Dump: ...
+
+
+def dumps(lines: Lines, opening: re.Pattern[bytes], reader: Callable[[], DumpReader]) -> Iterator[Dump]:
+    """Read documents, each with a reader of its own."""
+    current = reader()
+    for item in read(lines, opening):
+        if isinstance(item, Entry):
+            current.add(item)
+        else:
+            yield current.finish(item)
+            current = reader()
+
+
+def end(dump: Dump, document: Document) -> None:
+    """Say where the dump stands, and what its document lacks."""
+    dump.line, dump.end_line = document.line, document.end_line
+    if not document.complete:
+        add_problem(dump, document.end_line, "the JSON ends in the middle", document.last)
+        dump.truncated.append("the JSON ends in the middle: the threads that came after it are missing")
+    elif not dump.threads:
+        add_problem(dump, document.line, "the dump has no thread")
 
 
 def read(lines: Lines, opening: re.Pattern[bytes]) -> Iterator[Entry | Document]:
