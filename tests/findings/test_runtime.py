@@ -223,6 +223,20 @@ def test_all_carriers_are_pinned() -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "words", "severity", "threads"),
+    [("RUNNABLE", (), "high", 5), (None, (), "medium", 2), ("RUNNABLE", ("com.shop.Api.step",), "medium", 2)],
+    ids=["not begun", "state unknown", "has begun"],
+)
+def test_virtual_threads_that_have_no_carrier(
+    state: str | None, words: tuple[str, ...], severity: str, threads: int
+) -> None:
+    ready = times(3, "n", *words, state=state, virtual=True)
+    (finding,) = said([*carriers(2, *READ), *ready], "carriers-pinned")
+    assert (finding.severity, finding.threads) == (severity, threads)
+    assert ("3 virtual threads are ready to run and without a frame yet" in finding.detail) == (severity == "high")
+
+
+@pytest.mark.parametrize(
     "threads",
     [
         carriers(1, *READ),

@@ -265,17 +265,23 @@ def carriers_pinned(facts: Facts) -> Iterable[Finding]:
         return
     verdicts = [facts.verdicts[index] for index in mounted]
     places = ", ".join(dict.fromkeys(short(verdict.caller or verdict.blocking_frame) for verdict in verdicts))
+    # A virtual thread has frames from its first step on, also where it was unmounted since.
+    ready = [i for i, t in enumerate(threads) if t.virtual and t.state in {"NEW", "RUNNABLE"} and not t.stack]
+    many = len(ready) != 1
     yield facts.finding(
         "carriers-pinned",
-        "medium",
+        "high" if ready else "medium",
         f"all {len(carriers)} carriers of virtual threads are held by threads that block: {places}",
         f"Each of {', '.join(sorted(names)[:3])} carries a virtual thread that is blocked and stays mounted (pinned). "
         "If the scheduler may not start more carriers (by default as many as processors), no other virtual thread "
-        "runs.",
-        mounted,
+        "runs."
+        + f" {len(ready)} virtual thread{'s are' if many else ' is'} ready to run and without a frame yet."
+        * bool(ready),
+        [*mounted, *ready],
         [
             "do not block below a static initialiser or a native call; before JDK 24 also not in synchronized",
-            "all virtual threads, also those that wait: jcmd PID Thread.dump_to_file -format=json FILE",
+            *["all virtual threads, also those that wait: jcmd PID Thread.dump_to_file -format=json FILE"]
+            * (facts.dump.format == "hotspot"),
         ],
         group=facts.groups[facts.group_of[mounted[0]]].id,
     )
