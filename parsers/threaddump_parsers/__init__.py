@@ -4,6 +4,10 @@ A parser is one module of this package that offers
 
 ``FORMAT``
     its id in the report contract, for example ``"hotspot"``
+``TITLE``, ``CAPTURE``
+    what the format is called, and how to take such a dump: pairs of a command and a remark
+``INITIALS``
+    every byte that a claimed line can begin with; other lines are not offered to the parser
 ``claims(line) -> bool``
     whether this raw line is the first of a dump of this format; it looks at nothing else and is cheap
 ``parse(lines) -> Iterator[Dump]``
@@ -36,6 +40,9 @@ class Parser(Protocol):
     """What a parser module offers; see the package's docstring."""
 
     FORMAT: str
+    TITLE: str
+    CAPTURE: tuple[tuple[str, str], ...]
+    INITIALS: bytes
 
     def claims(self, line: bytes) -> bool: ...
 
@@ -51,7 +58,13 @@ def parsers() -> tuple[Parser, ...]:
 
 def claimant(line: bytes) -> Parser | None:
     """The parser whose dumps start with this line, or None."""
-    for parser in parsers():
+    for parser in _by_initial()[line[0]] if line else ():
         if parser.claims(line):
             return parser
     return None
+
+
+@cache
+def _by_initial() -> tuple[tuple[Parser, ...], ...]:
+    """For each byte the parsers that a line which begins with it may belong to: few or none for most lines of a log."""
+    return tuple(tuple(parser for parser in parsers() if byte in parser.INITIALS) for byte in range(256))

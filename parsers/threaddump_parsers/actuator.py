@@ -30,6 +30,9 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Held, Lock, Thread
 
 FORMAT = "actuator"
+TITLE = "Spring Boot /actuator/threaddump"
+CAPTURE = (("curl -s http://HOST:PORT/actuator/threaddump", "JSON; the endpoint has to be exposed"),)
+INITIALS = b' \t{["'
 
 _OPENING = re.compile(rb'\s*(?:\{\s*"threads"\s*:\s*\[|"threads"\s*:\s*\[|(?:\[\s*)?(?:\{\s*)?"threadName"\s*:)')
 _LOOK_AHEAD = 40

@@ -32,6 +32,15 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, number_of, text
 
 FORMAT = "faulthandler"
+TITLE = "faulthandler, Python 3.3 to 3.15"
+CAPTURE = (
+    (
+        "kill -USR1 PID",
+        "where the program called faulthandler.register(signal.SIGUSR1, all_threads=True); 100 threads at most",
+    ),
+    ("PYTHONFAULTHANDLER=1", "fatal errors; dump_traceback_later(SECONDS, repeat=True) for a series"),
+)
+INITIALS = b"TCS<FW "
 
 MAX_FRAMES = 100
 """``MAX_FRAME_DEPTH`` of ``Python/traceback.c``."""

@@ -44,6 +44,13 @@ from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump, Frame, Held, Lock, Problem, ReportedDeadlock, Stack, Thread
 
 FORMAT = "hotspot"
+TITLE = "HotSpot thread dump, JDK 1.3 to 25"
+CAPTURE = (
+    ("jcmd PID Thread.print -l -e", "with owners of java.util.concurrent locks"),
+    ("jstack -l PID", "the same, of older JDKs"),
+    ("kill -3 PID", "no tools needed: it is in the process's standard output, in the middle of its log"),
+)
+INITIALS = b'"F'
 
 LINE_CACHE = 200_000
 """Distinct lines kept parsed; a dump of a big application has about 20,000."""

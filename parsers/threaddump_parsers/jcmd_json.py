@@ -50,6 +50,14 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Held, Thread
 
 FORMAT = "jcmd-json"
+TITLE = "Thread.dump_to_file, JSON, JDK 21 and later"
+CAPTURE = (
+    (
+        "jcmd PID Thread.dump_to_file -format=json FILE",
+        "all virtual threads; FILE is written by the JVM, so on its machine",
+    ),
+)
+INITIALS = b' \t{"'
 
 _OPENING = re.compile(rb'\s*(?:\{\s*)?"threadDump"\s*:')
 _LOOK_AHEAD = 8

@@ -36,6 +36,14 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "profiling-sampling"
+TITLE = "profiling.sampling, Python 3.15"
+CAPTURE = (
+    (
+        "python3.15 -m profiling.sampling dump -a PID",
+        "without -a it is the main thread alone; --native, or --async-aware for tasks",
+    ),
+)
+INITIALS = b"S \t\x1b"
 
 STATES = {"idle": "IDLE", "on CPU": "ACTIVE"}
 """As printed and normalised; a thread that waits for the GIL is neither."""

@@ -33,6 +33,15 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, number_of, text
 
 FORMAT = "py-spy"
+TITLE = "py-spy dump 0.1 to 0.4"
+CAPTURE = (
+    (
+        "py-spy dump --pid PID",
+        "--native shows what a C call waits for, --locals timeouts and pool objects; --subprocesses",
+    ),
+    ("py-spy dump --core FILE", "of a core file"),
+)
+INITIALS = b"TPS \t"
 
 STATES = {b"idle": "IDLE", b"active": "ACTIVE", b"active+gil": "ACTIVE", b"idle+gil": "IDLE", b"gil": None}
 """As printed and normalised. ``gil`` alone is what ``--core`` prints: nothing runs in a core file."""

@@ -29,6 +29,12 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "pystack"
+TITLE = "pystack"
+CAPTURE = (
+    ("pystack remote PID", "--native, --locals"),
+    ("pystack core FILE", "of a core file"),
+)
+INITIALS = b"TC \x1b"
 
 _HEADER = b"Traceback for thread "
 _END = b" (most recent call last):"

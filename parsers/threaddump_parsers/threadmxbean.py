@@ -49,6 +49,13 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Held, Lock, Thread
 
 FORMAT = "threadmxbean"
+TITLE = "ThreadInfo text: ThreadMXBean, Jenkins, Hadoop, VisualVM"
+CAPTURE = (
+    ("curl -s http://HOST:PORT/stacks", "Hadoop's servers"),
+    ("http://HOST/threadDump", "Jenkins"),
+    ("visualvm", "Thread Dump in the context menu of a process; for the JVM's own text use jcmd"),
+)
+INITIALS = b'"TP'
 
 _STATE = "|".join(sorted(STATES))
 _INFO = re.compile(

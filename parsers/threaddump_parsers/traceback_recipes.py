@@ -35,6 +35,14 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "traceback"
+TITLE = "sys._current_frames() recipes"
+CAPTURE = (
+    (
+        "kill -QUIT PID",
+        "where the program has such a handler (Airflow, Odoo); also pydevd, pytest-timeout, oslo.reports",
+    ),
+)
+INITIALS = b" \t#<Tt-=~*+FDM\x1b"
 
 _STARTS = (b'File "', b'File: "')
 _CALLS = b"(most recent call "
@@ -42,7 +50,6 @@ _AHEAD = 8
 _NAMES_AHEAD = 300
 _MAX_HEADER = 1000
 _HINTS = (b"hread", b"Stack of", b"# Greenlet", b", started")
-_FIRST = frozenset(bytes([byte]) for byte in b" \t#<Tt-=~*+FDM\x1b")
 _IDENT = rb"(?P<id>\d{5,20}|0x[0-9a-f]{6,16})"
 _HEADERS = tuple(
     re.compile(pattern, re.DOTALL)
@@ -80,7 +87,7 @@ _DUMPERS = re.compile(
 
 def claims(line: bytes) -> bool:
     """A title, a header of a thread, a frame with a colon after ``File``, or the outermost frame of a thread."""
-    if line[:1] not in _FIRST or not (
+    if line[:1] not in INITIALS or not (
         b"hread" in line or b"File: " in line or b", started" in line or line[:1] in b"~#"
     ):
         return False

@@ -22,6 +22,9 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "uwsgi"
+TITLE = "uWSGI's Python tracebacker"
+CAPTURE = (("uwsgi --connect-and-read /tmp/tbsocket1", "where uWSGI runs with --py-tracebacker /tmp/tbsocket"),)
+INITIALS = b"t*\x1b"
 
 _TITLE = b"*** uWSGI Python tracebacker output ***"
 _THREAD = b"thread_id = "
