@@ -24,16 +24,25 @@ from threaddump_parsers.model import Dump
 if TYPE_CHECKING:
     from threaddump.rules import Rules
 
+STUCK_AFTER = 5.0
+"""Seconds after which a call that is still waiting is called stuck."""
+
 
 def analyze(
-    sources: Iterable[Source], on_error: Callable[[Source, InputError], None], rules: Rules | None = None
+    sources: Iterable[Source],
+    on_error: Callable[[Source, InputError], None],
+    rules: Rules | None = None,
+    stuck_after: float = STUCK_AFTER,
 ) -> Report:
-    """Read and analyse every source. Inputs that cannot be used are handed to ``on_error``, the rest goes on."""
+    """Read and analyse every source. Inputs that cannot be used are handed to ``on_error``, the rest goes on.
+
+    A call that waits for ``stuck_after`` seconds is stuck: what a captured dump tells.
+    """
     report = Report(rules=list(rules.names) if rules is not None else [])
     seen: dict[Fingerprint, str] = {}
     for source in sources:
         try:
-            for dump, fingerprint in _analyze_source(source, rules):
+            for dump, fingerprint in _analyze_source(source, rules, stuck_after):
                 dump.rename(f"d{len(report.dumps) + 1}")
                 if fingerprint is not None and seen.setdefault(fingerprint, dump.id) != dump.id:
                     dump.duplicate_of = seen[fingerprint]
@@ -48,9 +57,11 @@ Analyzed = tuple[DumpReport, Fingerprint | None]
 """The report on one dump, and what tells the same dump given twice."""
 
 
-def _analyze_source(source: Source, rules: Rules | None) -> list[Analyzed]:
+def _analyze_source(source: Source, rules: Rules | None, stuck_after: float) -> list[Analyzed]:
     parts = split(source)
-    work = partial(_analyze_part, rules=rules)  # the rules travel to the other processes with it
+    work = partial(
+        _analyze_part, rules=rules, stuck_after=stuck_after
+    )  # the rules travel to the other processes with it
     found = work(source) if len(parts) == 1 else list(chain.from_iterable(run_parts(work, parts)))
     if not any(dump.total for dump, _ in found):
         raise InputError(
@@ -60,9 +71,9 @@ def _analyze_source(source: Source, rules: Rules | None) -> list[Analyzed]:
     return found
 
 
-def _analyze_part(source: Source, rules: Rules | None) -> list[Analyzed]:
+def _analyze_part(source: Source, rules: Rules | None, stuck_after: float) -> list[Analyzed]:
     return [
-        (analyze_dump(dump, _classifier(dump.family, rules), source.name, rules), _fingerprint(dump))
+        (analyze_dump(dump, _classifier(dump.family, rules), source.name, rules, stuck_after), _fingerprint(dump))
         for dump in intake.dumps(source)
     ]
 
@@ -72,12 +83,14 @@ def _classifier(family: str, rules: Rules | None) -> Classifier:
     return Classifier(family) if rules is None else rules.classifier(family)
 
 
-def analyze_dump(dump: Dump, classifier: Classifier, source: str, rules: Rules | None = None) -> DumpReport:
+def analyze_dump(
+    dump: Dump, classifier: Classifier, source: str, rules: Rules | None = None, stuck_after: float = STUCK_AFTER
+) -> DumpReport:
     """Everything that is said about one dump. Its id is given when it enters a report."""
     verdicts = classifier.verdicts(dump)
     groups, group_of = group_threads(dump, verdicts)
     waits = find_waits(dump, verdicts, groups, group_of, classifier)
-    facts = Facts(dump, verdicts, groups, group_of, waits, classifier)
+    facts = Facts(dump, verdicts, groups, group_of, waits, classifier, int(stuck_after * 1000))
     findings = run(facts, rules.severities if rules is not None else None)
     return DumpReport(
         id="",

@@ -105,8 +105,15 @@ class Classifier:
                 verdict = self._by_name(thread, verdict)
             if thread.locals and verdict.kind in {"external-call", "pool-wait"}:
                 verdict = self._timed_by_locals(thread, verdict)
+            if thread.call is not None:
+                verdict = self._with_call(verdict, thread)
             found.append(verdict)
         return found
+
+    def _with_call(self, verdict: Verdict, thread: Thread) -> Verdict:
+        from threaddump.system_calls import with_call  # which knows verdicts; few dumps need it
+
+        return with_call(verdict, thread, self)
 
     def stateless(self, dump: Dump) -> frozenset[Thread]:
         """Threads whose state says nothing: py-spy 0.1 and 0.2 call blocked threads active.

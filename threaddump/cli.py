@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -48,6 +49,13 @@ class Format(StrEnum):
 
     terminal = "terminal"
     markdown = "markdown"
+    json = "json"
+
+
+class ListFormat(StrEnum):
+    """Forms of a list."""
+
+    terminal = "terminal"
     json = "json"
 
 
@@ -159,6 +167,114 @@ def analyze(
     with _opened(output) as out:
         _write(report, out, form, top)
     raise typer.Exit(_exit_code(report, fail_on, strict))
+
+
+@app.command(short_help="List the JVM and Python processes of this machine.")
+def ps(
+    form: Annotated[ListFormat, typer.Option("--format", "-f", help="Form of the list.")] = ListFormat.terminal,
+) -> None:
+    """List the JVM and Python processes of this machine, also those in containers.
+
+    What may not be looked at is left out or shown as ?: as root all can be seen.
+    """
+    from threaddump import live
+    from threaddump.capture.targets import processes
+    from threaddump.reports.terminal import print_lines
+
+    rows = live.process_rows(processes())
+    with _opened(None) as out:
+        if form is ListFormat.json:
+            import json
+            from dataclasses import asdict
+
+            json.dump([asdict(row) for row in rows], out, indent=1)
+            out.write("\n")
+        else:
+            width, color = _screen(out)
+            print_lines(live.process_lines(rows, width if out.isatty() else 10_000), out, width=width, color=color)
+
+
+@app.command(
+    short_help="Take dumps of running processes, and analyse them.",
+    epilog="\b\n"
+    "Exit codes:\n"
+    "    0  captured\n"
+    "    1  --fail-on was met\n"
+    "    2  nothing captured\n"
+    "  130  interrupted; what was complete is kept",
+)
+def capture(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TARGET]...", help="A pid, or a glob or part of a process's name or command."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All JVM and Python processes.")] = False,
+    count: Annotated[int, typer.Option("--count", "-c", min=1, max=1000, help="Dumps of each process.")] = 1,
+    interval: Annotated[
+        float, typer.Option("--interval", "-i", min=0, max=86400, metavar="SECONDS", help="From dump to dump.")
+    ] = 5.0,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR|FILE|-|URL", help="Where the dumps are kept.")
+    ] = "./",
+    analyzing: Annotated[bool, typer.Option("--analyze/--no-analyze", help="Report on what was taken.")] = True,
+    native: Annotated[bool, typer.Option("--native", help="Python: with the frames of C.")] = False,
+    variables: Annotated[
+        bool, typer.Option("--locals", help="Python: with local variables: timeouts, pool objects; and secrets.")
+    ] = False,
+    resolve: Annotated[
+        bool, typer.Option("--resolve", help="Ask DNS for the names of the peers, for two seconds at most.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=1, max=3600, metavar="SECONDS", help="Longest wait for a dump.")
+    ] = 30.0,
+    form: Annotated[Format, typer.Option("--format", "-f", help="Form of the report.")] = Format.terminal,
+    top: Annotated[
+        int, typer.Option("--top", "-n", min=1, metavar="N", help="Show the N worst of each list; the rest is counted.")
+    ] = 10,
+    fail_on: Annotated[
+        FailOn | None, typer.Option("--fail-on", help="Exit with 1 if a finding is this severe or worse.")
+    ] = None,
+    rules: RulesOption = None,
+    no_rules: NoRulesOption = False,
+    apps: AppOption = None,
+) -> None:
+    """Take dumps of running processes, and say what their threads are stuck on.
+
+    A JVM is asked directly: no JDK is needed. Python is read by py-spy. On Linux each dump is followed by what the
+    kernel knows of each thread: which address it waits for, how long, and whether that call has a timeout.
+
+    \b
+    Examples:
+      threaddump capture 4711
+      threaddump capture orders --count 3 --interval 10
+      threaddump capture --all --output dumps/
+      threaddump capture 1 --output - | kubectl ...
+    """
+    from threaddump import live
+    from threaddump.analysis import analyze as analyze_sources
+    from threaddump.capture import Options
+    from threaddump.capture.keep import keeper
+    from threaddump.capture.targets import find
+
+    if not targets and not everything:
+        raise InputError("no process is named", "threaddump ps lists them; threaddump capture PID, or --all")
+    own = _rules(rules or [], apps or [], look=not no_rules)
+    kept = keeper(output)
+    options = Options(timeout, native, variables, 2.0 if resolve else 0.0)
+    say = partial(print, file=sys.stderr)
+    try:
+        taken = live.take_all(find(targets or [], everything), count, interval, options, kept, say, _complain)
+    except live.Interrupted as stopped:
+        say(f"threaddump: interrupted; {len(stopped.done)} dump{'s' * (len(stopped.done) != 1)} complete and kept")
+        raise typer.Exit(INTERRUPTED) from None
+    if not taken:
+        raise typer.Exit(UNUSABLE)
+    if not analyzing or output == "-":
+        return
+    report = analyze_sources(taken, lambda _, error: _complain(error), own)
+    with _opened(None) as out:
+        _write(report, out, form, top)
+    raise typer.Exit(_exit_code(report, fail_on, strict=False))
 
 
 @app.command(

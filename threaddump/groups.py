@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from threaddump import catalog
 from threaddump.classify import Verdict
 from threaddump.report import Group, Integration
+from threaddump.system_calls import endpoints
 from threaddump_parsers.model import Dump, Frame, Thread
 
 STACK_FRAMES_SHOWN = 60
@@ -101,6 +102,9 @@ def _group(group_id: str, dump: Dump, verdicts: Sequence[Verdict], indexes: Sequ
         stack=[_printed(frame) for frame in threads[0].stack[:STACK_FRAMES_SHOWN]],
         states=dict(Counter(thread.state or "UNKNOWN" for thread in threads).most_common()),
         cpu_ms=round(sum(cpu), 2) if cpu else None,
+        endpoints=[]
+        if dump.os is None or first.kind in QUIET
+        else endpoints((dump.threads[i], verdicts[i]) for i in indexes),
     )
 
 

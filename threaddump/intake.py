@@ -36,16 +36,9 @@ def dumps(source: Source) -> Iterator[Dump]:
             sample = stream.read(SAMPLE)
             lines = Lines(_lines(sample, stream, source.name), source.first_line())
             found = False
-            unwrapper = Unwrapper(lines)
-            refused = 0
-            while (stretch := _next_stretch(lines, unwrapper, refused)) is not None:
-                number, parsed = stretch
-                for dump in parsed:
-                    found = True
-                    yield dump
-                ahead = lines.peek(1)
-                # Claimed at first sight, but not its own after all?
-                refused = number if ahead and ahead[0][0] == number else 0
+            for dump in _with_facts(_all(lines)):
+                found = True
+                yield dump
         except OSError as error:
             raise InputError(
                 f"{source.name}: reading failed: {error.strerror or error}", "check that it is a readable file"
@@ -53,6 +46,36 @@ def dumps(source: Source) -> Iterator[Dump]:
         if not found and source.part is None:
             message, hint = why_no_dump(sample)
             raise InputError(f"{source.name}: {message}", hint)
+
+
+def _all(lines: Lines) -> Iterator[Dump]:
+    """The dumps of all stretches, as their parsers give them."""
+    unwrapper = Unwrapper(lines)
+    refused = 0
+    while (stretch := _next_stretch(lines, unwrapper, refused)) is not None:
+        number, parsed = stretch
+        yield from parsed
+        ahead = lines.peek(1)
+        # Claimed at first sight, but not its own after all?
+        refused = number if ahead and ahead[0][0] == number else 0
+
+
+def _with_facts(parsed: Iterator[Dump]) -> Iterator[Dump]:
+    """Dumps with the facts of the operating system that stand below them: a dump is held until the next is there."""
+    before: Dump | None = None
+    for dump in parsed:
+        if dump.os is None:
+            if before is not None:
+                yield before
+            before = dump
+        elif before is not None:
+            from threaddump.system_calls import join
+
+            join(before, dump.os)
+            before.problems += dump.problems
+            before.end_line = dump.end_line
+    if before is not None:
+        yield before
 
 
 def is_plain(sample: bytes) -> bool:

@@ -8,6 +8,7 @@ call share one ``tuple`` of the same ``Frame`` objects, so that later work is do
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 Stack = tuple["Frame", ...]
 """A call stack, innermost frame first. Interned: equal stacks of one dump are the same object."""
@@ -54,6 +55,43 @@ class Held:
     depth: int | None
 
 
+@dataclass(slots=True, frozen=True)
+class SystemCall:
+    """The system call that a thread was blocked in while the dump was taken, as the kernel told (Linux)."""
+
+    name: str
+    """``recvfrom``, ``poll``, ``connect``..."""
+    peer: str | None = None
+    """The other end of the socket: ``10.0.0.7:7001``."""
+    state: str | None = None
+    """Of the socket: ``ESTABLISHED``, ``SYN_SENT`` (no answer to the connect), ``CLOSE_WAIT`` (the peer has gone)."""
+    on: str | None = None
+    """What it is about where it is no TCP connection: ``pipe:[41827]``, a path."""
+    timeout_ms: int | None = None
+    untimed: bool | None = None
+    """Whether the call itself has no timeout; None where it has no argument for one."""
+    waiting_ms: int | None = None
+    """How long nothing has been said on the connection, in either direction."""
+    unread: int = 0
+    """Bytes that came and have not been read: our side is slow, not theirs."""
+    unsent: int = 0
+    """Bytes that the peer has not taken."""
+
+
+@dataclass(slots=True, eq=False)
+class OsFacts:
+    """What the operating system knew of a process when its dump was taken (``os_facts.py``)."""
+
+    line: int
+    process: dict[str, Any] = field(default_factory=dict)
+    """As written: ``host``, ``addresses``, ``limits``, ``listening``, ``connections``..."""
+    calls: dict[int, SystemCall] = field(default_factory=dict)
+    """By the thread's id in its own pid namespace, which is what its runtime prints."""
+    cpu_ms: dict[int, int] = field(default_factory=dict)
+    host_tids: dict[int, int] = field(default_factory=dict)
+    """The thread's id as seen from outside of its pid namespace to the one within, where they differ."""
+
+
 @dataclass(slots=True, eq=False)
 class Thread:
     """One thread entry of a dump."""
@@ -92,6 +130,8 @@ class Thread:
     """Monitors printed as locked below an ``Object.wait`` frame: released while the thread waits."""
     locals: dict[int, dict[str, str]] | None = None
     """Python: frame index to variable name to its printed value, where the dump has them."""
+    call: SystemCall | None = None
+    """What the kernel told of it, where the dump was captured with that."""
     cpu_ms: float | None = None
     elapsed_s: float | None = None
     truncated: bool = False
@@ -166,3 +206,5 @@ class Dump:
     """the pod or the replica,"""
     host: str | None = None
     """and the machine."""
+    os: OsFacts | None = None
+    """What the operating system knew of the process, where it was captured with the dump."""

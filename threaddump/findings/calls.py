@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from threaddump.findings.facts import Facts, infinite_by_default, knobs, of_crew, short
-from threaddump.report import Finding, Group, Severity
+from threaddump.report import Endpoint, Finding, Group, Severity, endpoint_words
+from threaddump.system_calls import endpoints
 
 PHASES = {
     "connect": "connecting",
@@ -79,6 +80,9 @@ def _hot_call(facts: Facts, call: HotCall) -> Finding:
     system = (main.integration.system or "") if main.integration else ""
     parts = [f"{system.upper()}, {name}" if system and system.lower() not in name.lower() else name, *phases]
     detail = f"{', '.join(parts)}; {timeout_words(facts, main)}."
+    where = endpoint_words(_endpoints(facts, call))
+    if where:
+        detail += f" They wait for {where}."
     if call.behind:
         many = len(call.behind) != 1
         detail += f" {len(call.behind)} more thread{'s' * many} wait{'s' * (not many)} behind it"
@@ -103,6 +107,13 @@ def _hot_call(facts: Facts, call: HotCall) -> Finding:
         profile.get("recovery", ()),
         main.id,
     )
+
+
+def _endpoints(facts: Facts, call: HotCall) -> list[Endpoint]:
+    """The peers of all groups of a call, where the dump was captured with them."""
+    if facts.dump.os is None:
+        return []
+    return endpoints((facts.dump.threads[index], facts.verdicts[index]) for index in call.threads)
 
 
 def _how_behind(facts: Facts, threads: Sequence[int]) -> str:

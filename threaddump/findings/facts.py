@@ -59,6 +59,8 @@ class Facts:
     group_of: Sequence[int]
     waits: Waits
     classifier: Classifier
+    stuck_after_ms: int = 5_000
+    """A call that has been waiting so long is stuck; only captured dumps tell."""
 
     @cached_property
     def members(self) -> dict[str, list[int]]:

@@ -19,6 +19,7 @@ from threaddump.report import (
     ContendedLock,
     Deadlock,
     DumpReport,
+    Endpoint,
     Finding,
     Group,
     Integration,
@@ -156,7 +157,21 @@ def _group(dump: DumpReport, group: Group) -> _Object:
         "lines": group.lines,
         "stack": group.stack,
         "cpu_ms": _finite(group.cpu_ms),
-        "endpoints": [],
+        "endpoints": [_endpoint(endpoint) for endpoint in group.endpoints],
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> _Object:
+    waits = endpoint.waiting_ms
+    return {
+        "address": endpoint.address,
+        "threads": endpoint.threads,
+        "timeout_ms": endpoint.timeout_ms,
+        "untimed": endpoint.untimed,
+        "waiting_ms": waits and dict(zip(("min", "median", "max"), waits, strict=True)),
+        "states": endpoint.states,
+        "unread": endpoint.unread,
+        "unsent": endpoint.unsent,
     }
 
 

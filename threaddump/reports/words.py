@@ -24,6 +24,7 @@ from threaddump.report import (
     Report,
     Severity,
     WaitNode,
+    endpoint_words,
 )
 from threaddump.reports.text import Line, Segment, cells, clean, clip, hang, plural, shorten, wrap
 from threaddump_parsers.model import Problem
@@ -279,6 +280,8 @@ class Phrases:
         elif group.kind != "sleep" and not partner and group.blocking_frame not in (None, group.caller):
             notes.append(f"in {self.frame(group.blocking_frame)}" if group.caller and group.blocking_frame else None)
         notes.append(timeout_words(group.kind, group.phase, group.timed))
+        if group.endpoints:
+            notes.append(f"to {endpoint_words(group.endpoints)}")
         if group.kind == "running" and group.cpu_ms is not None and math.isfinite(group.cpu_ms):
             notes.append(f"cpu {group.cpu_ms / 1000:.1f} s")
         return [note for note in notes if note]
