@@ -39,7 +39,8 @@ DUMPS = sorted(
     path for path in FIXTURES.glob("*/*") if path.suffix in {".txt", ".json"} and ".golden" not in path.suffixes
 )
 OFFICIAL = re.compile(
-    r"https://(docs\.oracle\.com/(en/java/javase|javase/tutorial)/|openjdk\.org/jeps/\d+$|docs\.python\.org/3/)\S*"
+    r"https://(docs\.oracle\.com/(en/java/javase|javase/tutorial)/|openjdk\.org/jeps/\d+$|docs\.python\.org/3/"
+    r"|docs\.kernel\.org/)\S*"
 )
 
 

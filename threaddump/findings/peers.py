@@ -119,25 +119,27 @@ def connections_piling_up(facts: Facts) -> Iterable[Finding]:
         return
     unread = _sum(rows, "with_unread", "from")
     if unread >= UNREAD_CONNECTIONS:
-        yield _process_finding(
-            known.line,
+        found = facts.finding(
             "requests-unread",
             "medium",
             f"{unread} connections of clients hold data that this process has not read",
             "Requests have arrived and nobody takes them up: the threads that would are busy or stuck. The clients see "
             "a slow answer and not a refused one.",
+            (),
             ["free the threads that serve requests: the other findings say what holds them"],
         )
+        yield _of_process(found, known.line)
     left = _sum([row for row in rows if isinstance(row, dict) and row.get("state") == "CLOSE_WAIT"], "count", "")
     if left >= NOT_CLOSED:
-        yield _process_finding(
-            known.line,
+        found = facts.finding(
             "connections-not-closed",
             "medium",
             f"{left} connections are in CLOSE_WAIT: the peer has closed them, this process has not",
             "Either the threads that own them are stuck, or they leak: nothing closes them any more.",
+            (),
             ["which: ss -tnp state close-wait", "close responses and connections in finally or with"],
         )
+        yield _of_process(found, known.line)
 
 
 def _sum(rows: Sequence[object], field: str, having: str) -> int:
@@ -145,15 +147,7 @@ def _sum(rows: Sequence[object], field: str, having: str) -> int:
     return sum(value for value in values if isinstance(value, int))
 
 
-def _process_finding(line: int, rule: str, severity: Severity, title: str, detail: str, advice: list[str]) -> Finding:
-    return Finding(
-        id=rule,
-        severity=severity,
-        title=title,
-        detail=detail,
-        threads=0,
-        thread_names=[],
-        evidence=[Evidence(None, line, "connections, as the kernel told")],
-        advice=advice,
-        recovery=[],
-    )
+def _of_process(finding: Finding, line: int) -> Finding:
+    """A finding about no thread: its evidence is the line of the facts."""
+    finding.evidence.append(Evidence(None, line, "connections, as the kernel told"))
+    return finding
