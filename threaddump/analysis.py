@@ -87,10 +87,20 @@ def analyze_dump(
     dump: Dump, classifier: Classifier, source: str, rules: Rules | None = None, stuck_after: float = STUCK_AFTER
 ) -> DumpReport:
     """Everything that is said about one dump. Its id is given when it enters a report."""
+    return report_of(facts_of(dump, classifier, stuck_after), source, rules)
+
+
+def facts_of(dump: Dump, classifier: Classifier, stuck_after: float = STUCK_AFTER) -> Facts:
+    """What is concluded of a dump before the rules run."""
     verdicts = classifier.verdicts(dump)
     groups, group_of = group_threads(dump, verdicts)
     waits = find_waits(dump, verdicts, groups, group_of, classifier)
-    facts = Facts(dump, verdicts, groups, group_of, waits, classifier, int(stuck_after * 1000))
+    return Facts(dump, verdicts, groups, group_of, waits, classifier, int(stuck_after * 1000))
+
+
+def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpReport:
+    """What the rules say of a dump, and all that its report shows."""
+    dump, verdicts, groups, waits = facts.dump, facts.verdicts, facts.groups, facts.waits
     findings = run(facts, rules.severities if rules is not None else None)
     return DumpReport(
         id="",
@@ -115,7 +125,7 @@ def analyze_dump(
         duplicate_of=None,
         unread_lines=dump.unread_lines,
         problems=list(dump.problems),
-        groups=groups,
+        groups=list(groups),
         locks=waits.locks,
         chains=waits.chains,
         deadlocks=waits.deadlocks,

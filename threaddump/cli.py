@@ -81,6 +81,11 @@ AppOption = Annotated[
     typer.Option("--app", metavar="PACKAGE", help="A package of your application: its frames are the callers."),
 ]
 
+StuckAfterOption = Annotated[
+    float,
+    typer.Option("--stuck-after", min=0, metavar="SECONDS", help="A call that waits for so long is stuck (captures)."),
+]
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -125,6 +130,7 @@ def analyze(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if the input has problems: unread lines, missing threads.")
     ] = False,
+    stuck_after: StuckAfterOption = 5.0,
     rules: RulesOption = None,
     no_rules: NoRulesOption = False,
     apps: AppOption = None,
@@ -156,7 +162,7 @@ def analyze(
     sources = expand(files or [])
     # A run is short and makes no cycles worth collecting: the collector would only walk the threads again and again.
     gc.disable()
-    report = analyze_sources(sources, on_error, own)
+    report = analyze_sources(sources, on_error, own, stuck_after)
     for error in failed:
         _complain(error)
     if skipped:
@@ -234,6 +240,7 @@ def capture(
     fail_on: Annotated[
         FailOn | None, typer.Option("--fail-on", help="Exit with 1 if a finding is this severe or worse.")
     ] = None,
+    stuck_after: StuckAfterOption = 5.0,
     rules: RulesOption = None,
     no_rules: NoRulesOption = False,
     apps: AppOption = None,
@@ -271,10 +278,96 @@ def capture(
         raise typer.Exit(UNUSABLE)
     if not analyzing or output == "-":
         return
-    report = analyze_sources(taken, lambda _, error: _complain(error), own)
+    report = analyze_sources(taken, lambda _, error: _complain(error), own, stuck_after)
     with _opened(None) as out:
         _write(report, out, form, top)
     raise typer.Exit(_exit_code(report, fail_on, strict=False))
+
+
+@app.command(
+    short_help="Look at a running process again and again; act when it gets bad.",
+    epilog="\b\n"
+    "Exit codes:\n"
+    "    0  ended by Ctrl-C, after --looks, or with the process\n"
+    "    2  bad usage, or no dump could be taken",
+)
+def watch(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A pid, or a part of a process's name or command.")],
+    every: Annotated[float, typer.Option("--every", min=0.1, metavar="SECONDS", help="From look to look.")] = 10.0,
+    stuck_after: StuckAfterOption = 5.0,
+    when: Annotated[
+        str | None, typer.Option("--when", metavar="CONDITION", help="As in 'external-call >= 50%' or 'oldest > 30'.")
+    ] = None,
+    held: Annotated[
+        float, typer.Option("--for", min=0, metavar="SECONDS", help="For so long the condition has to hold.")
+    ] = 10.0,
+    bundle: Annotated[
+        Path, typer.Option("--bundle", metavar="DIR", help="Where the dump and its reports are then written.")
+    ] = Path(),
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="COMMAND", help="Then run this, with the bundle's folder behind it.")
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option("--listen", metavar="HOST:PORT", help="Export metrics for Prometheus there.")
+    ] = None,
+    looks: Annotated[
+        int | None, typer.Option("--looks", min=1, metavar="N", help="End after so many; else with Ctrl-C.")
+    ] = None,
+    native: Annotated[bool, typer.Option("--native", help="Python: with the frames of C.")] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=1, max=3600, metavar="SECONDS", help="Longest wait for a dump.")
+    ] = 30.0,
+    rules: RulesOption = None,
+    no_rules: NoRulesOption = False,
+    apps: AppOption = None,
+) -> None:
+    """Look at a running process again and again, and show what its threads do and which have been busy for long.
+
+    Dumps take at most a twentieth of the time: while one takes long, the looks come less often. What it costs stands on
+    the screen. In a pipe each look is one line.
+
+    \b
+    Conditions compare kinds (external-call, pool-wait, lock-wait, running, idle...),
+    threads, busy (threads busy for longer than --stuck-after), oldest (seconds),
+    cpu (percent of a processor) and deadlocked, joined by "and".
+
+    \b
+    Examples:
+      threaddump watch orders
+      threaddump watch 4711 --when 'external-call >= 50% and oldest > 30' --bundle incidents/
+      threaddump watch 4711 --listen 127.0.0.1:9477
+    """
+    from threaddump.capture import Options
+    from threaddump.capture.targets import find
+    from threaddump.watching.conditions import Trigger, condition
+    from threaddump.watching.loop import Watch
+    from threaddump.watching.loop import watch as watch_process
+    from threaddump.watching.observe import Observer
+
+    trigger = Trigger(condition(when), held) if when is not None else None
+    found = find([target], everything=False)
+    if len(found) > 1:
+        pids = ", ".join(str(each.pid) for each in found[:5])
+        raise InputError(f"{target} means {len(found)} processes: {pids}", f"threaddump watch {found[0].pid}")
+    own = _rules(rules or [], apps or [], look=not no_rules)
+    metrics = None
+    if listen is not None:
+        from threaddump.watching.metrics import Metrics, address_of
+
+        metrics = Metrics(*address_of(listen))
+    observer = Observer(stuck_after, own)
+    watched = Watch(found[0], every, observer, Options(timeout, native), trigger, bundle, run, metrics, looks)
+    say = partial(print, file=sys.stderr)
+    try:
+        with _opened(None) as out:
+            color = _screen(out)[1]
+            cost = watch_process(watched, out, width=lambda: _screen(out)[0], color=color, say=say, complain=_complain)
+    finally:
+        if metrics is not None:
+            metrics.close()
+    say(f"threaddump: {cost.words()}")
+    if not cost.looks:
+        raise typer.Exit(UNUSABLE)
 
 
 @app.command(
