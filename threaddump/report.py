@@ -37,6 +37,7 @@ class Endpoint:
     address: str
     threads: int
     timeout_ms: int | None
+    """Of the threads that have one, where it is the same for all."""
     untimed: int
     """Threads known to wait without a timeout."""
     waiting_ms: tuple[int, int, int] | None

@@ -110,7 +110,7 @@ def endpoints(waiting: Iterable[tuple[Thread, Verdict]]) -> list[Endpoint]:
 def _endpoint(peer: str, waiting: list[tuple[SystemCall, Verdict]]) -> Endpoint:
     calls = [call for call, _ in waiting]
     waits = sorted(call.waiting_ms for call in calls if call.waiting_ms is not None)
-    timeouts = {call.timeout_ms for call in calls}
+    timeouts = {call.timeout_ms for call in calls if call.timeout_ms is not None}
     return Endpoint(
         address=peer,
         threads=len(calls),

@@ -23,27 +23,32 @@ PROC = Path("/proc")
 READS = ("read", "pread64", "readv", "recvfrom", "recvmsg", "recvmmsg")
 WRITES = ("write", "pwrite64", "writev", "sendto", "sendmsg", "sendfile")
 POLLS = ("poll", "ppoll", "select", "pselect6")
+RESTARTED = "restart_syscall"
+"""A call with a timeout that a stop of the process interrupted (py-spy stops it): the kernel goes on with what is left
+of it. The registers still hold the arguments of the call itself."""
 _TABLES = {
     # arch/x86/entry/syscalls/syscall_64.tbl
     "x86_64": {
         0: "read", 1: "write", 7: "poll", 17: "pread64", 18: "pwrite64", 19: "readv", 20: "writev", 23: "select",
         35: "nanosleep", 40: "sendfile", 42: "connect", 43: "accept", 44: "sendto", 45: "recvfrom", 46: "sendmsg",
         47: "recvmsg", 61: "wait4", 72: "fcntl", 73: "flock", 74: "fsync", 75: "fdatasync", 202: "futex",
-        230: "clock_nanosleep", 232: "epoll_wait", 247: "waitid", 257: "openat", 262: "newfstatat", 270: "pselect6",
+        219: "restart_syscall", 230: "clock_nanosleep", 232: "epoll_wait", 247: "waitid", 257: "openat", 262: "newfstatat", 270: "pselect6",
         271: "ppoll", 281: "epoll_pwait", 288: "accept4", 299: "recvmmsg", 332: "statx", 441: "epoll_pwait2",
     },
     # include/uapi/asm-generic/unistd.h
     "aarch64": {
         22: "epoll_pwait", 25: "fcntl", 32: "flock", 56: "openat", 63: "read", 64: "write", 65: "readv", 66: "writev",
         67: "pread64", 68: "pwrite64", 71: "sendfile", 72: "pselect6", 73: "ppoll", 79: "newfstatat", 82: "fsync",
-        83: "fdatasync", 95: "waitid", 98: "futex", 101: "nanosleep", 115: "clock_nanosleep", 202: "accept",
-        203: "connect", 206: "sendto", 207: "recvfrom", 211: "sendmsg", 212: "recvmsg", 242: "accept4",
+        83: "fdatasync", 95: "waitid", 98: "futex", 101: "nanosleep", 115: "clock_nanosleep", 128: "restart_syscall",
+        202: "accept", 203: "connect", 206: "sendto", 207: "recvfrom", 211: "sendmsg", 212: "recvmsg", 242: "accept4",
         243: "recvmmsg", 260: "wait4", 291: "statx", 441: "epoll_pwait2",
     },
 }  # fmt: skip
 NAMES = _TABLES.get(platform.machine(), {})
 _ON_DESCRIPTOR = frozenset((*READS, *WRITES, "connect", "accept", "accept4", "fsync", "fdatasync", "flock", "fcntl"))
 _MOST_POLLED = 64
+_MOST_DESCRIPTORS = 1 << 20
+_EVENTS = 1 << 14
 _POLLFD = struct.Struct("=ihh")
 _SET_BYTES = 128
 
@@ -70,7 +75,7 @@ def blocked(pid: int, tids: list[int]) -> dict[int, Call]:
             name = NAMES.get(int(words[0])) if len(words) == 9 else None
             if name is None:
                 continue
-            if memory is None and name in POLLS:
+            if memory is None and (name in POLLS or name == RESTARTED):
                 memory = _memory(pid)
             found[tid] = _call(name, [int(word, 16) for word in words[1:7]], memory)
     finally:
@@ -108,6 +113,8 @@ def _memory(pid: int) -> int | None:
 
 
 def _call(name: str, arguments: list[int], memory: int | None) -> Call:
+    if name == RESTARTED and _looks_like_poll(memory, *arguments[:2]):
+        name = "poll"
     if name == "poll":
         timeout = _signed(arguments[2])
         return Call(name, _polled(memory, *arguments[:2]), *_limit(timeout))
@@ -151,6 +158,19 @@ def _polled(memory: int | None, address: int, count: int) -> tuple[int, ...]:
     data = _read(memory, address, count * _POLLFD.size)
     whole = len(data) // _POLLFD.size * _POLLFD.size
     return tuple(fd for fd, _, _ in _POLLFD.iter_unpack(data[:whole]) if fd >= 0)
+
+
+def _looks_like_poll(memory: int | None, address: int, count: int) -> bool:
+    """Whether these are the arguments of ``poll``: a few descriptors, each with events to wait for, none come yet."""
+    if not 0 < count <= _MOST_POLLED:
+        return False
+    data = _read(memory, address, count * _POLLFD.size)
+    if len(data) != count * _POLLFD.size:
+        return False
+    return all(
+        -1 <= fd < _MOST_DESCRIPTORS and 0 < events < _EVENTS and not came
+        for fd, events, came in _POLLFD.iter_unpack(data)
+    )
 
 
 def _selected(memory: int | None, count: int, *sets: int) -> tuple[int, ...]:

