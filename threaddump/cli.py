@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -69,6 +70,18 @@ class FailOn(StrEnum):
     info = "info"
 
 
+_TIME = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|s|m|min|h)?")
+_UNITS = {"ms": 0.001, "s": 1, None: 1, "m": 60, "min": 60, "h": 3600}
+
+
+def duration(text: str | float) -> float:
+    """Seconds of ``5s``, ``500ms``, ``2m``, ``1h`` or a plain number."""
+    match = _TIME.fullmatch(str(text))
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no time: 5s, 500ms, 2m or 1h")
+    return float(match[1]) * _UNITS[match[2]]
+
+
 RulesOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -83,7 +96,9 @@ AppOption = Annotated[
 
 StuckAfterOption = Annotated[
     float,
-    typer.Option("--stuck-after", min=0, metavar="SECONDS", help="A call that waits for so long is stuck (captures)."),
+    typer.Option(
+        "--stuck-after", parser=duration, metavar="TIME", help="A call that waits for so long is stuck (captures)."
+    ),
 ]
 
 
@@ -217,7 +232,7 @@ def capture(
     everything: Annotated[bool, typer.Option("--all", help="All JVM and Python processes.")] = False,
     count: Annotated[int, typer.Option("--count", "-c", min=1, max=1000, help="Dumps of each process.")] = 1,
     interval: Annotated[
-        float, typer.Option("--interval", "-i", min=0, max=86400, metavar="SECONDS", help="From dump to dump.")
+        float, typer.Option("--interval", "-i", parser=duration, metavar="TIME", help="From dump to dump.")
     ] = 5.0,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR|FILE|-|URL", help="Where the dumps are kept.")
@@ -231,7 +246,7 @@ def capture(
         bool, typer.Option("--resolve", help="Ask DNS for the names of the peers, for two seconds at most.")
     ] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=1, max=3600, metavar="SECONDS", help="Longest wait for a dump.")
+        float, typer.Option("--timeout", parser=duration, metavar="TIME", help="Longest wait for a dump.")
     ] = 30.0,
     form: Annotated[Format, typer.Option("--format", "-f", help="Form of the report.")] = Format.terminal,
     top: Annotated[
@@ -253,9 +268,9 @@ def capture(
     \b
     Examples:
       threaddump capture 4711
-      threaddump capture orders --count 3 --interval 10
+      threaddump capture orders --count 3 --interval 10s
       threaddump capture --all --output dumps/
-      threaddump capture 1 --output - | kubectl ...
+      kubectl exec POD -- threaddump capture 1 --output - > dump.txt
     """
     from threaddump import live
     from threaddump.analysis import analyze as analyze_sources
@@ -293,13 +308,13 @@ def capture(
 )
 def watch(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A pid, or a part of a process's name or command.")],
-    every: Annotated[float, typer.Option("--every", min=0.1, metavar="SECONDS", help="From look to look.")] = 10.0,
+    every: Annotated[float, typer.Option("--every", parser=duration, metavar="TIME", help="From look to look.")] = 10.0,
     stuck_after: StuckAfterOption = 5.0,
     when: Annotated[
         str | None, typer.Option("--when", metavar="CONDITION", help="As in 'external-call >= 50%' or 'oldest > 30'.")
     ] = None,
     held: Annotated[
-        float, typer.Option("--for", min=0, metavar="SECONDS", help="For so long the condition has to hold.")
+        float, typer.Option("--for", parser=duration, metavar="TIME", help="For so long the condition has to hold.")
     ] = 10.0,
     bundle: Annotated[
         Path, typer.Option("--bundle", metavar="DIR", help="Where the dump and its reports are then written.")
@@ -315,7 +330,7 @@ def watch(
     ] = None,
     native: Annotated[bool, typer.Option("--native", help="Python: with the frames of C.")] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=1, max=3600, metavar="SECONDS", help="Longest wait for a dump.")
+        float, typer.Option("--timeout", parser=duration, metavar="TIME", help="Longest wait for a dump.")
     ] = 30.0,
     rules: RulesOption = None,
     no_rules: NoRulesOption = False,
@@ -334,7 +349,7 @@ def watch(
     \b
     Examples:
       threaddump watch orders
-      threaddump watch 4711 --when 'external-call >= 50% and oldest > 30' --bundle incidents/
+      threaddump watch 4711 --when 'external-call >= 50% and oldest > 30' --for 20s --bundle incidents/
       threaddump watch 4711 --listen 127.0.0.1:9477
     """
     from threaddump.capture import Options

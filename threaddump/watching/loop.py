@@ -78,7 +78,7 @@ def watch(
     """Look again and again until the process ends, ``looks`` are done, or Ctrl-C. Returns what it cost."""
     cost = Cost()
     try:
-        while watched.looks is None or cost.looks + cost.failed < watched.looks:
+        while True:
             begun, held = time.monotonic(), 0.0
             try:
                 taken = capture(watched.target, cost.looks + 1, watched.options)
@@ -99,6 +99,8 @@ def watch(
                     watched.metrics.show(watched.target.name, watched.target.pid, observation)
                 if watched.trigger is not None and watched.trigger.fires(observation):
                     _keep_evidence(watched, taken, observation, say, complain)
+            if cost.looks + cost.failed == watched.looks:
+                break
             time.sleep(max(begun + max(watched.every, held / SHARE) - time.monotonic(), 0))
     except KeyboardInterrupt:
         pass  # the way to end it
