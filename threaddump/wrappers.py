@@ -150,6 +150,8 @@ class _Stream:
         dump.line, dump.end_line = original(dump.line), original(dump.end_line)
         for thread in dump.threads:
             thread.line = original(thread.line)
+        if dump.event is not None:
+            dump.event = replace(dump.event, line=original(dump.event.line))
         dump.problems = [replace(problem, line=original(problem.line)) for problem in dump.problems]
         dump.deadlocks = [replace(deadlock, line=original(deadlock.line)) for deadlock in dump.deadlocks]
         dump.service, dump.instance, dump.host = self.names

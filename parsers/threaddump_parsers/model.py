@@ -142,7 +142,7 @@ class Thread:
         """The name; where the format prints none, what else tells the thread from the others."""
         if self.name or self.daemon is not None:
             return self.name  # HotSpot prints every name: an empty one is the thread's own
-        if self.virtual:
+        if self.virtual and self.java_id is not None:
             return f"#{self.java_id}"
         identity = self.native_id if self.address is None else self.address
         return self.name if identity is None else f"thread {identity}"
@@ -155,6 +155,14 @@ class Problem:
     line: int
     reason: str
     text: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Event:
+    """What made the runtime write the dump, as it printed it (``Dump Event "systhrow" (00040000) Detail ...``)."""
+
+    line: int
+    text: str
 
 
 @dataclass(slots=True, frozen=True)
@@ -189,6 +197,7 @@ class Dump:
     """ISO 8601, without a zone where the dump prints none."""
     pid: int | None = None
     command: str | None = None
+    event: Event | None = None
     threads: list[Thread] = field(default_factory=list)
     deadlocks: list[ReportedDeadlock] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
