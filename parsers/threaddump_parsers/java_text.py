@@ -62,7 +62,11 @@ class ThreadText:
     def begun(self, thread: Thread) -> None:
         """The thread of the last header is the one at hand now."""
 
-    def title(self, line: bytes) -> bool:
+    def frame(self, printed: str) -> Frame | None:
+        """The frame in what ``FRAME`` found; None where it is no frame."""
+        return self.interned.frame(printed)
+
+    def title(self, number: int, line: bytes) -> bool:
         """Whether this line belongs to the beginning of a dump."""
         return not line.strip()
 
@@ -107,7 +111,7 @@ class ThreadText:
             if self.thread is not None and (self._frame(line) or self.detail(self.thread, text(line.rstrip()))):
                 self._read(number)
                 return True
-        if self.title(line):
+        if self.title(number, line):
             return True
         other = threaddump_parsers.claimant(line)
         begins = len(line) <= MAX_LINE and self.BEGINS.match(line)
@@ -145,7 +149,7 @@ class ThreadText:
 
     def _frame(self, line: bytes) -> bool:
         match = self.FRAME.match(line)
-        frame = self.interned.frame(text(match[1].rstrip())) if match is not None else None
+        frame = self.frame(text(match[1].rstrip())) if match is not None else None
         if frame is None:
             return False
         if len(self._frames) > _MAX_KNOWN:
