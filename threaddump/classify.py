@@ -27,11 +27,18 @@ from functools import lru_cache
 
 from threaddump import catalog
 from threaddump.catalog import Catalog, Entry, glob_test
-from threaddump_parsers.model import Dump, Frame, Stack, Thread
+from threaddump_parsers.model import Dump, Frame, Lock, Stack, Thread
 
 NETWORK_PRIMITIVE = 49
 """Priority of a primitive that names the blocking call: it beats generic waits (below 50), not a library's entry."""
 VERDICTS_KEPT = 100_000
+ANY_WAIT = "WAITING|TIMED_WAITING"
+"""The state of a thread in a dump that does not tell waits with a timeout from those without."""
+UNTIMED_PARK = "java.util.concurrent.locks.LockSupport.park"
+CLASS_INIT = "class-init:"
+"""Begins the id of the lock under which HotSpot initialises a class; it prints the class alone."""
+J9_CLASS_INIT = "java.lang.J9VMInternals$ClassInitializationLock"
+"""The object that J9 has for it."""
 SHARED_ROOTS = {
     "org.apache": 3,
     "org.apache.commons": 4,
@@ -145,6 +152,8 @@ class Classifier:
             return Verdict("runtime")
         if thread.state in {"NEW", "TERMINATED"}:
             return Verdict("idle")
+        if thread.state == "BLOCKED" and thread.blocked_on is not None:
+            return Verdict("lock-wait", None, self.catalog.by_id.get("jvm.sync.monitor"), timed=False)
         return verdict or Verdict("unknown")
 
     def _classify(self, stack: Stack, state: str | None, version: str | None) -> Verdict:
@@ -333,6 +342,8 @@ class Classifier:
                 return True, "the state is TIMED_WAITING"
             if state == "WAITING":
                 return False, "the state is WAITING, not TIMED_WAITING"
+            if state == ANY_WAIT and UNTIMED_PARK in keys:
+                return False, "LockSupport.park on the stack waits without a timeout"
         if entry.timed == "frame":
             if _any_match(entry.timed_frames, keys):
                 return True, "the stack shows the timed form of the call"
@@ -383,16 +394,23 @@ class Classifier:
 
 def effective_state(thread: Thread, stateless: bool) -> str | None:
     """The state that a verdict goes by."""
-    if thread.blocked_on is not None and (thread.blocked_on.id or "").startswith("class-init:"):
+    if thread.blocked_on is not None and is_class_init(thread.blocked_on):
         return "BLOCKED"  # waits for a class initialiser, which HotSpot prints as RUNNABLE
-    if thread.carrier is not None:
+    if thread.carrier is not None and thread.state is None:
         return "RUNNABLE"  # mounted: it runs on its carrier, and HotSpot prints no state for it
+    if thread.state == "WAITING" and not (thread.printed_state or "WAITING").startswith("WAITING"):
+        return ANY_WAIT  # "in Object.wait()" of JDK 1.4 and 5, CW and P of a javacore, "alive, waiting" of JRockit
     return None if stateless else thread.state
+
+
+def is_class_init(lock: Lock) -> bool:
+    """Whether a class is initialised under this lock."""
+    return (lock.id or "").startswith(CLASS_INIT) or lock.class_name == J9_CLASS_INIT
 
 
 def ruled_out(entry: Entry, index: int, keys: Sequence[str], state: str | None) -> str | None:
     """The field by which an entry that matches the frame at ``index`` excludes itself; None where it may explain."""
-    if entry.states and state is not None and state not in entry.states:
+    if entry.states and state is not None and not any(one in entry.states for one in state.split("|")):
         return "states"
     if entry.max_depth is not None:
         # C frames of py-spy --native stand between the Python frames and do not count.

@@ -9,7 +9,7 @@ from threaddump.prefixes import wrapped_in
 CAPTURE = (
     "take a dump: jcmd PID Thread.print -l -e > dump.txt (JVM), py-spy dump --pid PID > dump.txt (Python); "
     "read are: HotSpot text (jstack, jcmd, kill -3), jcmd Thread.dump_to_file, ThreadInfo text, Spring Boot's "
-    "/actuator/threaddump, py-spy text and --json, faulthandler, "
+    "/actuator/threaddump, javacores, JRockit's dumps, py-spy text and --json, faulthandler, "
     "pystack, profiling.sampling, sys._current_frames() recipes, uWSGI's tracebacker"
 )
 
@@ -55,17 +55,12 @@ _MESSAGES = (
     ),
 )
 
-# Its lines begin with their kind, which is no prefix of a log.
-_JAVACORE = rb"^0SECTION\s+TITLE|^[12]XM[A-Z]{4,20}\s"
-
 # Formats that are known but not read.
 _OTHERS = (
-    (_JAVACORE, "an OpenJ9 or IBM javacore"),
     (
         rb"^Attaching to process ID |Debugger attached successfully",
         "output of the serviceability agent (jhsdb, jstack -F)",
     ),
-    (rb"^=+ FULL THREAD DUMP =+", "a JRockit dump"),
     (rb"^goroutine \d+ \[", "a goroutine dump"),
     (rb"^Thread \d+ \(Thread 0x[0-9a-f]+ \(LWP \d+\)", "a gdb backtrace"),
     (
@@ -107,7 +102,7 @@ def why_no_dump(sample: bytes) -> tuple[str, str]:
     for pattern, message, hint in _MESSAGES:
         if re.search(pattern, sample):
             return message, hint
-    wrapper = None if re.search(_JAVACORE, sample, re.MULTILINE) else wrapped_in(sample)
+    wrapper = wrapped_in(sample)
     if wrapper is not None:
         hint = next((hint for start, hint in _PLAIN_FORMS if wrapper.startswith(start)), _PLAIN_FORMS[-1][1])
         return f"there is a thread dump in it, but it could not be read out of its wrapper: {wrapper}", hint

@@ -43,6 +43,8 @@ class ThreadText:
         self.synchronizers: list[Held] = []
         self._frames: dict[bytes, Frame] = {}
         self._ids: set[int] = set()
+        self.number = 0
+        """Of the line at hand."""
         self._done: list[Dump] = []
         self._pending: list[NumberedLine] = []
         self._noise: deque[NumberedLine] = deque(maxlen=_MAX_NOISE)
@@ -66,7 +68,7 @@ class ThreadText:
         """The frame in what ``FRAME`` found; None where it is no frame."""
         return self.interned.frame(printed)
 
-    def title(self, number: int, line: bytes) -> bool:
+    def title(self, line: bytes) -> bool:
         """Whether this line belongs to the beginning of a dump."""
         return not line.strip()
 
@@ -100,6 +102,7 @@ class ThreadText:
         """Read one line; False if it is where something else begins."""
         if self._pending and self._join(number, line):
             return True
+        self.number = number
         plain = line.strip()
         if not plain:
             return True
@@ -111,7 +114,7 @@ class ThreadText:
             if self.thread is not None and (self._frame(line) or self.detail(self.thread, text(line.rstrip()))):
                 self._read(number)
                 return True
-        if self.title(number, line):
+        if self.title(line):
             return True
         other = threaddump_parsers.claimant(line)
         begins = len(line) <= MAX_LINE and self.BEGINS.match(line)

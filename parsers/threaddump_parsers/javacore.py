@@ -498,7 +498,7 @@ class _Reader:
         if members in self._cycles:
             return  # told once from each of its threads
         self._cycles.add(members)
-        names = {address: name for address, name in cycle.threads}
+        names = dict(cycle.threads)
         threads = tuple(names.values())
         owners = tuple(names[address] for address in holders)
         dump.deadlocks.append(ReportedDeadlock(cycle.line, threads, tuple(cycle.locks), owners))

@@ -1,4 +1,4 @@
-r"""JRockit's thread dump, 8.1 (JDK 1.4.1) to R28: ``jrcmd PID print_threads``, ``kill -3``, Ctrl-Break, WebLogic's console.
+r"""JRockit's thread dump, 8.1 (JDK 1.4.1) to R28: ``jrcmd PID print_threads``, ``kill -3``, WebLogic's console.
 
 R25 to R28 (the version of the VM below the date since R25)::
 
@@ -43,7 +43,6 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from threaddump_parsers.java_frames import java_frame
 from threaddump_parsers.java_text import ThreadText
 from threaddump_parsers.java_threads import set_wait, text
 from threaddump_parsers.lines import Lines, NumberedLine
@@ -161,11 +160,11 @@ class _Reader(ThreadText):
 
     # The title, and what stands between dumps
 
-    def title(self, number: int, line: bytes) -> bool:
+    def title(self, line: bytes) -> bool:
         plain = text(line.strip())
         if claims(line):  # a header does not get here
             self._finish()
-            self.titled = Dump(FORMAT, number, "jvm", pid=self._pid)
+            self.titled = Dump(FORMAT, self.number, "jvm", pid=self._pid)
             self._pid = None
             return True
         if self.titled is not None:
@@ -174,10 +173,10 @@ class _Reader(ThreadText):
             return False
         if _END.fullmatch(line.strip()) is not None:
             if not self._chains or "END" in plain:  # and not the rule below the title of the chains
-                self._last_line, self._complete = number, True
+                self._last_line, self._complete = self.number, True
                 self._finish()
             return True
-        return self._chain_text(number, plain)
+        return self._chain_text(plain)
 
     def _about_dump(self, dump: Dump, plain: str) -> bool:
         date, vm = _DATE.fullmatch(plain), _VM.match(plain)
@@ -224,7 +223,7 @@ class _Reader(ThreadText):
         )
 
     def frame(self, printed: str) -> Frame | None:
-        """Without the JNI signature and the address of the code, with dots: ``java/lang/Object.wait(J)V(Native Method)``."""
+        """``java/lang/Object.wait(J)V(Native Method)@0x..``: with dots, without the JNI signature and the address."""
         found = _FRAME.fullmatch(printed)
         if found is None:
             return None
@@ -295,7 +294,7 @@ class _Reader(ThreadText):
 
     # Chains of threads that wait for each other
 
-    def _chain_text(self, number: int, plain: str) -> bool:
+    def _chain_text(self, plain: str) -> bool:
         kind = _CHAINS.fullmatch(plain)
         if kind is not None:
             self.end_thread()
@@ -305,7 +304,7 @@ class _Reader(ThreadText):
             return False
         elif _CHAIN.fullmatch(plain) is not None:
             self._end_chain()
-            self._chain_line = number
+            self._chain_line = self.number
         elif set(plain) != {"="}:
             link = _LINK.fullmatch(plain)
             if link is None:
@@ -315,7 +314,7 @@ class _Reader(ThreadText):
             if id:
                 lock = self._locks.setdefault(id, Lock(id, link["class"].replace("/", ".")))
             self._chain.append((link["name"], java_id, lock))
-        self._last_line = number
+        self._last_line = self.number
         return True
 
     def _end_chain(self) -> None:

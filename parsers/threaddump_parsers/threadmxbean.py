@@ -255,7 +255,7 @@ class _Hadoop(_Reader):
         match = _HADOOP.fullmatch(plain) if plain.startswith("Thread ") else None
         return Thread(match[2] or "", 0, java_id=int(match[1])) if match is not None else None
 
-    def title(self, number: int, line: bytes) -> bool:
+    def title(self, line: bytes) -> bool:
         active = _ACTIVE.fullmatch(line)
         if active is not None:
             self._active = int(active[1])

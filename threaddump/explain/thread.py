@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from threaddump.catalog import Entry
-from threaddump.classify import weight
+from threaddump.classify import ANY_WAIT, CLASS_INIT, is_class_init, weight
 from threaddump.explain.find import LISTED, thread_words
 from threaddump.explain.layout import LABEL, Answer, labelled, paragraph
 from threaddump.explain.trace import Trace, trace
@@ -16,7 +16,7 @@ from threaddump.findings.facts import Facts
 from threaddump.groups import integration, lock_id
 from threaddump.reports import words
 from threaddump.reports.text import Line, Segment, clean, hang, plural
-from threaddump.waits.owners import CLASS_INIT, INITIALISER
+from threaddump.waits.owners import INITIALISER
 from threaddump_parsers.model import Dump, Frame, Lock, Thread
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _because(told: Trace) -> str:
 
 
 def _initialising(thread: Thread) -> bool:
-    return thread.blocked_on is not None and (thread.blocked_on.id or "").startswith(CLASS_INIT)
+    return thread.blocked_on is not None and is_class_init(thread.blocked_on)
 
 
 def _state_words(told: Trace) -> str:
@@ -139,7 +139,9 @@ def _state_words(told: Trace) -> str:
     if told.state == thread.state or not told.by_frames:
         return printed
     if told.blocked:
-        return f"{printed}, read as BLOCKED: HotSpot prints no state for a class's initialisation"
+        return f"{printed}, read as BLOCKED: it waits for a class's initialisation"
+    if told.state == ANY_WAIT:
+        return f"{printed}: a wait with or without a timeout, this dump does not tell which"
     if thread.carrier is not None:
         return f"{printed}, read as RUNNABLE: it is mounted on {clean(thread.carrier, 100)}"
     return f"{printed}, not used: this dump calls threads that wait active, too"

@@ -112,6 +112,8 @@ class Facts:
     def crews(self) -> list[Crew]:
         """The request threads as one crew, then pools told by names, largest first; the user's own are apart."""
         by_name: dict[str | ThreadNames, list[int]] = defaultdict(list)
+        if self.named_only:
+            return []
         for index, name in enumerate(self.crew_names):
             if index in self.own_pools:
                 by_name[self.own_pools[index]].append(index)
@@ -125,6 +127,11 @@ class Facts:
         if serving:
             crews.insert(0, Crew("request threads", tuple(sorted(serving)), True))
         return crews
+
+    @cached_property
+    def named_only(self) -> bool:
+        """Whether the dump has no stack at all: a javacore's section LOCKS alone names those that hold and wait."""
+        return not any(thread.stack for thread in self.dump.threads)
 
     def _crew(self, name: str | ThreadNames, members: Sequence[int]) -> Crew:
         if isinstance(name, str):
@@ -157,6 +164,8 @@ class Facts:
     def takes_most(self, threads: Sequence[int]) -> bool:
         """Whether these are half of the request threads, or half of all threads that could work."""
         crew = self.crew(threads)
+        if self.named_only:
+            return False
         if crew is not None and crew.request:
             return self.share(threads)[0] >= 0.5
         return 2 * len(threads) >= self.able

@@ -98,7 +98,12 @@ def _behind_owner(facts: Facts, chain: Chain) -> Finding:
         "threads-behind-one-owner",
         _severity(facts, waiters, convoy),
         f'{of_crew(waiters, crew)} wait behind one owner: "{owner}" {holds} {lock}{further}',
-        f'Meanwhile "{owner}" is {_doing(chain)}.{how}',
+        (
+            f'Meanwhile "{owner}" is {_doing(chain)}.'
+            if chain.root.blocking_frame
+            else f'What "{owner}" does is not told.'
+        )
+        + how,
         waiters,
         advice,
         facts.profile(chain.root.integration).get("recovery", ()),
@@ -136,8 +141,9 @@ def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
         if any(index in facts.waits.graph.owner_of for index in threads):
             continue
         crew = facts.crew(threads)
-        # What jcmd prints with -l: the JVM's threads, but not virtual ones.
-        printed = facts.dump.family == "jvm" and not all(facts.dump.threads[index].virtual for index in threads)
+        # What jcmd prints with -l: HotSpot's threads, but not virtual ones.
+        printed = facts.dump.family == "jvm" and facts.dump.format not in {"javacore", "jrockit"}
+        printed = printed and not all(facts.dump.threads[index].virtual for index in threads)
         which = short_class(lock.class_name)
         which = which if which.startswith("the ") else f"one {which}"
         yield facts.finding(

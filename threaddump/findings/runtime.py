@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from threaddump.findings.facts import KIND_WORDS, Facts, of_crew, short
-from threaddump.report import Finding, Severity
+from threaddump.report import Evidence, Finding, Severity
 from threaddump_parsers.model import Stack
 
 BLOCKED = frozenset({"lock-wait", "external-call", "io", "sleep", "sync-wait", "pool-wait", "queue-put"})
 """Kinds of a thread that gets no further until something else happens."""
-REFERENCE_THREADS = frozenset({"Finalizer", "Reference Handler", "Common-Cleaner"})
+REFERENCE_THREADS = frozenset({"Finalizer", "Finalizer thread", "Reference Handler", "Common-Cleaner"})
 EXCEPTION = re.compile(r"java\.lang\.Throwable\.fillInStackTrace|.*(?:Exception|Error|Throwable)\.<init>")
 OUT_OF_MEMORY = "java.lang.OutOfMemoryError.<init>"
+OUT_OF_MEMORY_EVENT = "java/lang/OutOfMemoryError"
 SHUTDOWN = frozenset(
     {
         "java.lang.Shutdown.exit",
@@ -94,30 +95,59 @@ def finalizer_stuck(facts: Facts) -> Iterable[Finding]:
             [index],
             [
                 "do not lock, wait or call out in finalize() or a Cleaner's action: close resources where used",
-                "watch the number of pending finalizers: jcmd PID GC.finalizer_info",
+                *["watch the number of pending finalizers: jcmd PID GC.finalizer_info"]
+                * (facts.dump.format not in {"javacore", "jrockit"}),
             ],
             group=facts.groups[facts.group_of[index]].id,
         )
 
 
 def out_of_memory(facts: Facts) -> Iterable[Finding]:
-    """A thread is creating an ``OutOfMemoryError``: whatever else is in the dump may be a consequence."""
+    """A thread creates an ``OutOfMemoryError``, or one made the JVM write this dump: the rest may follow from it."""
     threads = _threads(facts, lambda keys: OUT_OF_MEMORY in keys)
-    if not threads:
+    event = facts.dump.event
+    wrote = event if event is not None and OUT_OF_MEMORY_EVENT in event.text else None
+    if not threads and wrote is None:
         return
-    yield facts.finding(
+    detail = [
+        *([_why_memory(wrote.text)] if wrote is not None else []),
+        *(["The frame of its constructor is on the stack."] if threads else []),
+        "Other waits in this dump may only follow from it: "
+        "a thread that died of it may have left locks and slots behind.",
+    ]
+    finding = facts.finding(
         "out-of-memory",
         "high",
-        f"{of_crew(threads, None)} {'throw' if len(threads) != 1 else 'throws'} OutOfMemoryError",
-        "The frame of its constructor is on the stack. Other waits in this dump may only follow from it: a thread that "
-        "died of it may have left locks and slots behind.",
+        f"{of_crew(threads, None)} {'throw' if len(threads) != 1 else 'throws'} OutOfMemoryError"
+        if threads
+        else "the JVM wrote this dump because of an OutOfMemoryError",
+        " ".join(detail),
         threads,
-        [
-            "what fills the heap: jcmd PID GC.class_histogram, or a heap dump with jcmd PID GC.heap_dump FILE",
-            "next time, a dump and an end: -XX:+HeapDumpOnOutOfMemoryError -XX:+ExitOnOutOfMemoryError",
-        ],
+        _memory_advice(facts),
         ["restart of this process: after an OutOfMemoryError its state is not to be trusted"],
     )
+    if wrote is not None:
+        finding.evidence.insert(0, Evidence(None, wrote.line, wrote.text))
+    yield finding
+
+
+def _why_memory(event: str) -> str:
+    """What was exhausted, as the JVM said it."""
+    why = re.search(r'OutOfMemoryError" "([^"]{1,200})"', event)
+    return f"The JVM wrote this dump when one was thrown{f': {why[1]}' if why else ''}."
+
+
+def _memory_advice(facts: Facts) -> list[str]:
+    if facts.dump.format == "javacore":
+        return [
+            "what fills the heap: the heap dump (heapdump.*.phd) or core that the JVM wrote at the same time; the "
+            "section MEMINFO of this file tells how full it was",
+            "native memory: the section NATIVEMEMINFO of this file",
+        ]
+    return [
+        "what fills the heap: jcmd PID GC.class_histogram, or a heap dump with jcmd PID GC.heap_dump FILE",
+        "next time, a dump and an end: -XX:+HeapDumpOnOutOfMemoryError -XX:+ExitOnOutOfMemoryError",
+    ]
 
 
 def exceptions_thrown(facts: Facts) -> Iterable[Finding]:

@@ -59,7 +59,9 @@ def _cpu(facts: Facts, crew: Crew, running: int) -> tuple[float | None, str]:
     threads = [facts.dump.threads[index] for index in crew.members]
     measured = [(t.cpu_ms, t.elapsed_s) for t in threads if t.cpu_ms is not None and t.elapsed_s]
     if len(measured) < len(threads) / 2:
-        return None, f"{running} of them run{'s' * (running == 1)}; the dump has no CPU times."
+        times = [thread.cpu_ms for thread in threads if thread.cpu_ms is not None]
+        cpu = f"together they used {sum(times) / 1000:,.1f} s of CPU" if times else "the dump has no CPU times"
+        return None, f"{running} of them run{'s' * (running == 1)}; {cpu}."
     used = sum(cpu for cpu, _ in measured) / 1000
     alive = sum(elapsed for _, elapsed in measured)
     low = "low" if used < LOW_CPU * alive else "not low"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from threaddump.classify import Verdict
+from threaddump.classify import CLASS_INIT, Verdict
 from threaddump.groups import QUIET, integration
 from threaddump.report import Basis, Chain, Group, Root, WaitNode
 from threaddump.waits.graph import PoolJoin, WaitGraph
-from threaddump.waits.owners import CLASS_INIT, INITIALISER
+from threaddump.waits.owners import INITIALISER
 from threaddump_parsers.model import Dump
 
 TREE_DEPTH = 40

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from threaddump.classify import Verdict
+from threaddump.classify import CLASS_INIT, Verdict, is_class_init
 from threaddump.groups import QUIET, integration, lock_id
 from threaddump.report import Basis, ContendedLock, Owner
 from threaddump.waits.convoys import Convoy
 from threaddump_parsers.model import Dump, Lock, Thread
 
-CLASS_INIT = "class-init:"
-"""Begins the id of the lock under which a class is initialised."""
 INITIALISER = "this thread is inside the class's initialiser"
 
 
@@ -56,12 +54,12 @@ def _member(dump: Dump, name: str, lock: Lock | None) -> int | None:
 
 
 def owner_basis(lock: Lock) -> Basis:
-    """How the owner of a lock is known: of a class's initialisation only by the frame that runs it."""
-    return "inferred" if lock_type(lock) == "class-init" else "reported"
+    """How the owner of a lock is known: of a class's initialisation HotSpot shows only the frame that runs it."""
+    return "inferred" if (lock.id or "").startswith(CLASS_INIT) else "reported"
 
 
 def lock_type(lock: Lock) -> str:
-    if lock.id is not None and lock.id.startswith(CLASS_INIT):
+    if is_class_init(lock):
         return "class-init"
     return "synchronizer" if lock.class_name.startswith("java.util.concurrent.") else "monitor"
 
@@ -131,6 +129,8 @@ def _why_unowned(lock: Lock, dump: Dump) -> str:
         return "no thread in this dump holds it: it was just released, or a native frame or the VM holds it"
     if "ReentrantLock$" in lock.class_name or "ReentrantReadWriteLock$" in lock.class_name:
         if not dump.ownable_synchronizers:
+            if dump.format in {"javacore", "jrockit"}:
+                return "this dump does not tell who owns locks of java.util.concurrent"
             return "owners of java.util.concurrent locks are printed with -l only: jcmd PID Thread.print -l"
         if "ReadWriteLock" in lock.class_name:
             return "no thread owns it for writing; owners of read locks are never printed"
