@@ -39,6 +39,8 @@ FOLDERS = (
     "jcmd-plain",
     "threadmxbean",
     "actuator",
+    "javacore",
+    "jrockit",
 )
 UPDATE = "UPDATE_GOLDENS=1 python -m pytest tests/test_fixtures.py"
 

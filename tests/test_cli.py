@@ -267,12 +267,10 @@ NOT_A_DUMP = {
         "not Python",
         "pip install -U py-spy",
     ),
-    "a javacore": (b"0SECTION       TITLE subcomponent dump routine\nNULL\n", "javacore", "jcmd PID"),
-    "a part of a javacore": (
-        b"1XMTHDINFO Thread Info\nNULL\n2XMFULLTHDDUMP Full thread dump Classic VM (J2RE 1.3.1 IBM Windows 32):\n"
-        b'3XMTHREADINFO "Finalizer" (TID:0x101B4100, sys_thread_t:0x998610,state:CW, native ID:0x94) prio=8\n',
-        "javacore",
-        "jcmd PID",
+    "the beginning of a javacore": (
+        b"0SECTION       TITLE subcomponent dump routine\nNULL\n",
+        "a thread dump begins in line 1, but no thread follows",
+        "cut short",
     ),
     "goroutines": (b"goroutine 1 [running]:\nmain.main()\n", "a goroutine dump", "jcmd PID"),
     "a traceback": (

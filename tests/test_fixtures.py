@@ -349,6 +349,71 @@ TRUTHS: dict[str, Truth] = {
     "threadmxbean/write-lock-holder.txt": Truth(
         (49,), (Doing("external-call", 1, "", "cache-refresher"),), (Behind("cache-refresher", 40),)
     ),
+    "javacore/classic-flat-locks-synthetic.txt": Truth(
+        (6,), (Doing("lock-wait", 3, "Bank.transfer", "teller-"),), deadlocks=((frozenset({"teller-1", "teller-2"}), 1),)
+    ),
+    "javacore/deadlock-monitors-and-lock-synthetic.txt": Truth(
+        (14,),
+        (Doing("sync-wait", 1, "Mailbox.next"), Doing("lock-wait", 1, "Price.of", "init-2"), Doing("runtime", 5)),
+        (Behind("transfer", 2), Behind("booking", 2), Behind("init-1", 1)),
+        deadlocks=((frozenset({"booking", "audit", "transfer"}), 2),),
+    ),
+    "javacore/java5-owners-in-locks-section-synthetic.txt": Truth(
+        (6,), (Doing("sleep", 1, "HolidayFeed.pause", "sched-1"),), (Behind("sched-1", 2),), chain=("sched-1", 2, 1)
+    ),
+    "javacore/locks-section-alone-synthetic.txt": Truth(
+        (8,), (Doing("lock-wait", 6, "", "req-"),), (Behind("req-0", 6),), truncated=True, chain=("req-0", 6, 1)
+    ),
+    "javacore/orders-pool-synthetic.txt": Truth(
+        (41,),
+        (
+            Doing("external-call", 20, "SchedulingClient.requestSlot", "http-nio-"),
+            Doing("pool-wait", 5, "getPoolEntryBlocking", "http-nio-", timed=False),
+        ),
+        requests=25,
+    ),
+    "javacore/out-of-memory-synthetic.txt": Truth(
+        (16,),
+        (
+            Doing("lock-wait", 2, "Report.render", "req-"),
+            Doing("lock-wait", 1, "ReentrantLock.lock", "req-6", timed=False),
+            Doing("external-call", 1, "StockClient.ask", "req-7"),
+            Doing("idle", 1, "getTask", "req-8"),
+            Doing("runtime", 7),
+        ),
+        (Behind("req-3", 2), Behind("req-7", 1)),
+    ),
+    "javacore/virtual-threads-synthetic.txt": Truth(
+        (10,),
+        (
+            Doing("running", 1, "Price.sum", "order-1"),
+            Doing("lock-wait", 1, "Stock.reserve", "order-2"),
+            Doing("sleep", 1, "Poll.pause"),
+            Doing("runtime", 1, "", "ForkJoinPool-1-worker-1"),
+        ),
+    ),
+    "jrockit/java-1.4.2-open-lock-chain-synthetic.txt": Truth(
+        (7,), (Doing("sleep", 1, "HolidayFeed.pause", "sched-1"),), (Behind("sched-1", 2),), chain=("sched-1", 2, 1)
+    ),
+    "jrockit/r28-lock-chains-synthetic.txt": Truth(
+        (15,),
+        (
+            Doing("external-call", 1, "Gateway.ask", "gateway"),
+            Doing("idle", 1, "getTask", "pool-1-thread-1"),
+            Doing("sync-wait", 1, "Mailbox.next", "mailbox"),
+        ),
+        (Behind("transfer", 2), Behind("booking", 1)),
+        deadlocks=((frozenset({"booking", "transfer"}), 1),),
+    ),
+    "jrockit/java-1.4.1-no-locks-synthetic.txt": Truth(
+        (4,), (Doing("idle", 1, "waitForRequest"), Doing("lock-wait", 1, "Calendar.reserve"), Doing("runtime", 2))
+    ),
+    "jrockit/weblogic-log-record-synthetic.txt": Truth(
+        (3,),
+        deadlocks=(
+            (frozenset(f"ExecuteThread: '{number}' for queue: 'weblogic.kernel.Default'" for number in (0, 1)), 0),
+        ),
+    ),
     "py-spy/subprocesses.txt": Truth((1, 5, 5), behind=(Behind("cart-0", 3), Behind("cart-0", 3))),
     "py-spy/terminal-colours-crlf.txt": PYTHON_SCHEDULING,
     "faulthandler/timeout-repeat-three-dumps.txt": Truth((3, 3, 3)),
@@ -574,11 +639,11 @@ ANSI = re.compile(rb"\x1b\[[0-9;]*m")
 def shows_the_cut(name: str, last: bytes) -> bool:
     """Whether an input that ends in this line is visibly cut.
 
-    HotSpot prints a line after the threads, and JSON has its bracket. py-spy and faulthandler print nothing at the end,
+    HotSpot, a javacore and JRockit print a line after the threads, and JSON has its bracket. py-spy and faulthandler print nothing at the end,
     so only half a frame shows that something is missing; what looks like a whole one does not.
     """
     last = ANSI.sub(b"", last)
-    if name.endswith(".json") or goldens.report(name).dumps[0].format == "hotspot":
+    if name.endswith(".json") or goldens.report(name).dumps[0].format in {"hotspot", "javacore", "jrockit"}:
         return True
     if goldens.report(name).dumps[0].format == "py-spy":
         return last.startswith(b"    ") and last[4:5].strip() != b"" and not last.rstrip().endswith(b")")
@@ -599,6 +664,8 @@ def test_cut_short(name: str) -> None:
     whole = [thread.name for dump in read(raw) for thread in dump.threads]
     for number, cut in enumerate(variants.cuts(raw)):
         dumps = read(raw[:cut])
+        if any("section THREADS is missing" in reason for dump in dumps for reason in dump.truncated):
+            continue  # the locks of a javacore come first: the threads that they name are all there is
         threads = [thread.name for dump in dumps for thread in dump.threads]
         # The beginning of the threads; of the last one's name too, if its header was cut.
         assert threads[:-1] == whole[: max(0, len(threads) - 1)], cut

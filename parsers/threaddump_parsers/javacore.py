@@ -94,7 +94,7 @@ _CATEGORY = re.compile(r'current category="([^"]{1,40})"')
 _VM_CATEGORIES = frozenset(("GC", "JIT", "System-JVM", "Resource-Monitor"))
 _BLOCK = re.compile(r"(Blocked|Waiting|Parked) on: (\S+?)(?: Owned by: (.*))?", re.DOTALL)
 _ENTERED = re.compile(r"\(entered lock: (\S+), entry count: \d+\)")
-_OBJECT = re.compile(r"([^\s@]+)@(?:0x)?([0-9A-Fa-f]{1,16})(?:/[0-9A-Fa-f]{1,16})?:?")
+_OBJECT = re.compile(r"([^\s@]+)@(?:0x)?([0-9A-Fa-f]{1,16})(?:/(?:0x)?[0-9A-Fa-f]{1,16})?:?")
 _MONITOR = re.compile(r"(\S+?): (?:owner |Flat locked by |<)(.*)", re.DOTALL)
 _NAMED = re.compile(r'"(.*)" ?\((?:J9VMThread:)?(0x[0-9A-Fa-f]{1,16})', re.DOTALL)
 _IDENT = re.compile(r"thread ident (0x[0-9A-Fa-f]{1,8})")
@@ -273,7 +273,9 @@ class _Reader:
             self._frame(number, line)
             return finished
         read = self._tags.get(tag)
-        if read is not None:
+        if read == self._thread and not line.endswith(b"\n") and b"prio=" not in line:
+            self._odd(number, text(line))  # the input ends here: addresses may be cut
+        elif read is not None:
             read(number, text(line[len(tag) : _MAX_LINE].strip()))
         return finished
 

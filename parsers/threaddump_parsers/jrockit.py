@@ -148,7 +148,10 @@ class _Reader(ThreadText):
 
     def __init__(self, before: list[NumberedLine]) -> None:
         super().__init__()
-        self._pid = next((int(pid[1]) for _, line in before if (pid := _PID.fullmatch(line)) is not None), None)
+        self._pid = (0, 0)
+        """The line in which ``jrcmd`` told the process's id, and the id."""
+        for number, line in before:
+            self._told_pid(number, line)
         self.titled: Dump | None = None
         """Of the dump that begins: its threads are to come."""
         self._complete = False
@@ -164,19 +167,25 @@ class _Reader(ThreadText):
         plain = text(line.strip())
         if claims(line):  # a header does not get here
             self._finish()
-            self.titled = Dump(FORMAT, self.number, "jvm", pid=self._pid)
-            self._pid = None
+            number, pid = self._pid
+            self.titled = Dump(FORMAT, self.number, "jvm", pid=pid if 0 < self.number - number <= 2 and pid else None)
             return True
         if self.titled is not None:
             return self._about_dump(self.titled, plain)
         if self.dump is None:
-            return False
+            return self._told_pid(self.number, line)
         if _END.fullmatch(line.strip()) is not None:
             if not self._chains or "END" in plain:  # and not the rule below the title of the chains
                 self._last_line, self._complete = self.number, True
                 self._finish()
             return True
         return self._chain_text(plain)
+
+    def _told_pid(self, number: int, line: bytes) -> bool:
+        pid = _PID.fullmatch(line)
+        if pid is not None:
+            self._pid = number, int(pid[1])
+        return pid is not None
 
     def _about_dump(self, dump: Dump, plain: str) -> bool:
         date, vm = _DATE.fullmatch(plain), _VM.match(plain)
