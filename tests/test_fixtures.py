@@ -350,7 +350,9 @@ TRUTHS: dict[str, Truth] = {
         (49,), (Doing("external-call", 1, "", "cache-refresher"),), (Behind("cache-refresher", 40),)
     ),
     "javacore/classic-flat-locks-synthetic.txt": Truth(
-        (6,), (Doing("lock-wait", 3, "Bank.transfer", "teller-"),), deadlocks=((frozenset({"teller-1", "teller-2"}), 1),)
+        (6,),
+        (Doing("lock-wait", 3, "Bank.transfer", "teller-"),),
+        deadlocks=((frozenset({"teller-1", "teller-2"}), 1),),
     ),
     "javacore/deadlock-monitors-and-lock-synthetic.txt": Truth(
         (14,),

@@ -42,6 +42,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import threaddump_parsers
 from threaddump_parsers.java_frames import java_frame, java_function
@@ -96,7 +97,7 @@ _BLOCK = re.compile(r"(Blocked|Waiting|Parked) on: (\S+?)(?: Owned by: (.*))?", 
 _ENTERED = re.compile(r"\(entered lock: (\S+), entry count: \d+\)")
 _OBJECT = re.compile(r"([^\s@]+)@(?:0x)?([0-9A-Fa-f]{1,16})(?:/(?:0x)?[0-9A-Fa-f]{1,16})?:?")
 _MONITOR = re.compile(r"(\S+?): (?:owner |Flat locked by |<)(.*)", re.DOTALL)
-_NAMED = re.compile(r'"(.*)" ?\((?:J9VMThread:)?(0x[0-9A-Fa-f]{1,16})', re.DOTALL)
+_ADDRESS = re.compile(r'" ?\((?:J9VMThread:)?(0x[0-9A-Fa-f]{1,16})\b')
 _IDENT = re.compile(r"thread ident (0x[0-9A-Fa-f]{1,8})")
 _FLAT_IDENT = re.compile(r'ident (0x[0-9A-Fa-f]{1,8}) "(.*)" \((0x[0-9A-Fa-f]{1,16})\)', re.DOTALL)
 _REGISTERED = re.compile(r"(.*) lock \((0x[0-9A-Fa-f]{1,16})\)")
@@ -111,9 +112,6 @@ _TIMED_PARK = ("java.util.concurrent.locks.LockSupport.parkUntil", "java.lang.Vi
 _TOP = 8
 """Frames from the top among which a sleep or a timed park stands."""
 _VIRTUAL_THREAD = "java.lang.VirtualThread.run"
-
-Named = tuple[int, str]
-"""The address of a thread and its name."""
 
 
 def claims(line: bytes) -> bool:
@@ -161,10 +159,10 @@ class _Monitor:
 
 @dataclass(slots=True)
 class _Cycle:
-    """A deadlock being read: threads, and the lock that each waits for."""
+    """A deadlock being read: addresses and names of threads, and the lock that each waits for."""
 
     line: int
-    threads: list[Named] = field(default_factory=list)
+    threads: dict[int, str] = field(default_factory=dict)
     locks: list[Lock] = field(default_factory=list)
 
 
@@ -407,11 +405,12 @@ class _Reader:
 
     def _name(self, number: int, rest: str) -> int | None:
         """The address of the thread in ``"NAME" (J9VMThread:ADDRESS)``."""
-        named = _NAMED.search(rest)
-        address = int(named[2], 16) if named is not None else 0
-        if named is None or not address:
+        start, end = rest.find('"'), rest.rfind('"')  # a name may hold anything
+        found = _ADDRESS.match(rest, end) if start < end else None
+        address = int(found[1], 16) if found is not None else 0
+        if not address:
             return None
-        self._named.setdefault(address, (named[1], number))
+        self._named.setdefault(address, (rest[start + 1 : end], number))
         return address
 
     def _monitors(self, number: int, rest: str) -> None:
@@ -471,10 +470,10 @@ class _Reader:
             return
         if self._cycle is None:
             self._cycle = _Cycle(number)
-        if any(address == other for other, _ in self._cycle.threads):
+        if address in self._cycle.threads:
             self._end_cycle(address)
         else:
-            self._cycle.threads.append((address, self._named[address][0]))
+            self._cycle.threads[address] = self._named[address][0]
 
     def _deadlock_lock(self, _: int, rest: str) -> None:
         lock = self._lock(rest)
@@ -490,20 +489,19 @@ class _Reader:
         dump = self.dump
         if cycle is None or dump is None or not cycle.locks:
             return
-        holders = [*(address for address, _ in cycle.threads[1:]), *([owner] if owner is not None else [])]
-        for (address, _), lock in zip(cycle.threads, cycle.locks, strict=False):
+        names = cycle.threads
+        holders = [*islice(names, 1, None), *([owner] if owner is not None else [])]
+        for address, lock in zip(names, cycle.locks, strict=False):
             self._wants.setdefault(address, lock)
         for lock, holder in zip(cycle.locks, holders, strict=False):
             if lock.id is not None:
                 self._owned.setdefault(lock.id, (lock, holder))
-        members = frozenset(address for address, _ in cycle.threads)
+        members = frozenset(names)
         if members in self._cycles:
             return  # told once from each of its threads
         self._cycles.add(members)
-        names = dict(cycle.threads)
-        threads = tuple(names.values())
         owners = tuple(names[address] for address in holders)
-        dump.deadlocks.append(ReportedDeadlock(cycle.line, threads, tuple(cycle.locks), owners))
+        dump.deadlocks.append(ReportedDeadlock(cycle.line, tuple(names.values()), tuple(cycle.locks), owners))
 
     # THREADS
 
@@ -600,7 +598,7 @@ class _Reader:
         if lock is None or lock.id is None:
             return  # parked without a lock: <unknown>
         whose = block[3] or ""
-        owner = self._name(number, whose.replace(", java/lang/Thread", ")"))
+        owner = self._name(number, whose)
         if owner is not None:
             self._owned.setdefault(lock.id, (lock, owner))
         if lock.class_name.endswith("$ClassInitializationLock"):
@@ -763,9 +761,12 @@ class _Reader:
             if thread is not None and lock.id not in held and lock not in (thread.blocked_on, thread.waiting_on):
                 thread.holds = (*thread.holds, Held(lock, None))
                 held.add(lock.id)
-        for lock, name in self._initializing:
-            named = [thread for thread in self.dump.threads if thread.name == name and thread.blocked_on is not lock]
-            if len(named) == 1 and lock.id not in held:
+        by_name: dict[str, list[Thread]] = {}
+        for thread in self.dump.threads if self._initializing else ():
+            by_name.setdefault(thread.name, []).append(thread)
+        for lock, name in self._initializing:  # J9 tells the name alone: of two threads with that name it may be either
+            named = by_name.get(name, [])
+            if len(named) == 1 and lock.id not in held and named[0].blocked_on is not lock:
                 named[0].holds = (*named[0].holds, Held(lock, None))
                 held.add(lock.id)
 

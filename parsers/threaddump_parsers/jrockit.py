@@ -116,7 +116,7 @@ def claims(line: bytes) -> bool:
         case b"=":
             return line.startswith(_TITLE)
         case b"<":
-            return _TITLE_IN_LOG.match(line) is not None
+            return _TITLE in line and _TITLE_IN_LOG.match(line) is not None
         case b'"':
             known = b" idx=0x" in line or b" id=0x" in line or b" id: 0x" in line
             return known and b" prio" in line and _header(text(line.strip())) is not None
