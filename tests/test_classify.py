@@ -116,6 +116,21 @@ def test_waiting_for_a_class_initialiser_is_a_lock_wait_whatever_the_state() -> 
     assert (found.kind, found.blocking_frame) == ("lock-wait", "com.shop.Main.use")
 
 
+def test_waiting_for_j9_s_lock_of_a_class_is_a_lock_wait() -> None:
+    lock = dumps.lock("0x50", "java.lang.J9VMInternals$ClassInitializationLock")
+    assert verdict("com.shop.Main.use", *WORKER, state="WAITING", printed_state="CW", wants=lock).kind == "lock-wait"
+
+
+def test_a_blocked_thread_without_frames_waits_for_its_lock() -> None:
+    assert verdict(state="BLOCKED", wants=dumps.monitor("0x1")).kind == "lock-wait"
+    assert verdict(state="BLOCKED").kind == "unknown"
+
+
+def test_a_mounted_thread_whose_state_is_printed_keeps_it() -> None:
+    assert verdict("com.shop.A.b", *WORKER, state="BLOCKED", carrier="worker-1").kind == "lock-wait"
+    assert verdict("com.shop.A.b", *WORKER, state=None, carrier="worker-1").kind == "running"
+
+
 # --- pools and calls
 
 
@@ -182,6 +197,18 @@ def test_timed_by_the_state(state: str, timed: bool) -> None:
     found = verdict(*dumps.APACHE_POOL, CALL, state=state)
     assert found.timed is timed
     assert state in found.timed_reason or "TIMED_WAITING" in found.timed_reason
+
+
+@pytest.mark.parametrize("printed", ["CW", "P", "in Object.wait()", "alive, in native, waiting"])
+def test_a_wait_of_which_the_dump_does_not_tell_whether_it_ends(printed: str) -> None:
+    """JDK 1.4 and 5, javacores and JRockit have one word for waits with and without a timeout."""
+    wait = ("java.lang.Object.wait", "com.shop.BackendPool.checkOut", "com.shop.BackendPool.lease", CALL, *SERVLET)
+    found = verdict(*wait, state="WAITING", printed_state=printed)
+    assert (found.kind, found.timed) == ("pool-wait", None)
+    assert verdict(*wait, state="WAITING", printed_state="WAITING (on object monitor)").timed is False
+    parked = verdict(*dumps.APACHE_POOL, CALL, state="WAITING", printed_state=printed)
+    assert (parked.timed, parked.timed_reason) == (False, "LockSupport.park on the stack waits without a timeout")
+    assert verdict(*dumps.IDLE, state="WAITING", printed_state=printed).kind == "idle"
 
 
 def test_always_and_never() -> None:

@@ -409,6 +409,20 @@ def test_class_initialiser(run: Run) -> None:
     assert "deadlock it is in a cycle of 2 threads" in words
 
 
+def test_class_initialiser_that_j9_names(run: Run) -> None:
+    path = FIXTURES / "javacore" / "deadlock-monitors-and-lock-synthetic.txt"
+    words = told(run("--thread", "init-2", path)).words
+    assert "state CW, read as BLOCKED" in words
+    assert 'for "init-1" line 235, sleep in com.shop.orders.Price.of (printed by the runtime)' in words
+
+
+def test_a_wait_that_may_have_a_timeout(run: Run) -> None:
+    path = FIXTURES / "javacore" / "java5-owners-in-locks-section-synthetic.txt"
+    words = told(run("--thread", "main", path)).words
+    assert "state CW: a wait with or without a timeout, this dump does not tell which" in words
+    assert "timeout not known" in words
+
+
 def test_inferred_owner(run: Run) -> None:
     words = told(run("--line", 30, FIXTURES / "py-spy" / "logging-lock-locals.txt")).words
     assert "behind it 5 threads: 5 for a lock that it probably owns (inferred)" in words

@@ -641,8 +641,8 @@ ANSI = re.compile(rb"\x1b\[[0-9;]*m")
 def shows_the_cut(name: str, last: bytes) -> bool:
     """Whether an input that ends in this line is visibly cut.
 
-    HotSpot, a javacore and JRockit print a line after the threads, and JSON has its bracket. py-spy and faulthandler print nothing at the end,
-    so only half a frame shows that something is missing; what looks like a whole one does not.
+    HotSpot, a javacore and JRockit print a line after the threads, and JSON has its bracket. py-spy and faulthandler
+    print nothing at the end: only half a frame shows that something is missing; what looks like a whole one does not.
     """
     last = ANSI.sub(b"", last)
     if name.endswith(".json") or goldens.report(name).dumps[0].format in {"hotspot", "javacore", "jrockit"}:

@@ -237,6 +237,26 @@ def test_slots_of_the_jdbc_pool() -> None:
         assert (chain.waiting, chain.root.count) == (90, 10)
 
 
+@pytest.mark.skipif(
+    not (LAB / "jvm" / "derived" / "javacore-synthetic-oms.txt").is_file(), reason="no derived javacore in the lab"
+)
+def test_a_javacore_says_what_its_original_says() -> None:
+    """The dump of order management, rewritten to the layout of a javacore: its 9 threads of the VM are left out."""
+    (javacore,) = dumps("jvm/derived/javacore-synthetic-oms.txt")
+    (jstack,) = dumps("jvm/story-17/oms/jstack-l.txt")
+    assert (javacore.total, javacore.request_threads, javacore.unread_lines, javacore.truncated) == (516, 500, 0, False)
+    assert (javacore.version, javacore.pid, javacore.taken_at) == ("17.0.10+7", 4242, "2024-11-29T10:00:00.123+01:00")
+    vm = {"runtime": jstack.by_kind["runtime"] - javacore.by_kind["runtime"]}
+    assert (vm, {**javacore.by_kind, "runtime": 0}) == ({"runtime": 9}, {**jstack.by_kind, "runtime": 0})
+    said = [[(f.id, f.severity, f.title, f.threads) for f in dump.findings] for dump in (javacore, jstack)]
+    assert said[0] == said[1]
+    for kinds, words, threads in JVM_GROUPS["story-17/oms"]:
+        assert count(javacore, kinds, words) == threads
+    assert {group.timed for group in javacore.groups if group.kind in {"external-call", "pool-wait"}} == {False}
+    chain = javacore.chains[0]
+    assert (chain.waiting, chain.root.count, chain.evidence) == (50, 450, "inferred")
+
+
 # --- Python
 
 

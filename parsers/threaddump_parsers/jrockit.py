@@ -203,7 +203,6 @@ class _Reader(ThreadText):
         return dump
 
     def end_dump(self, dump: Dump) -> None:
-        self._end_chain()
         if not self._complete:
             dump.truncated.append("the end of the dump is missing")
         self._complete, self._chains = False, ""
@@ -270,6 +269,7 @@ class _Reader(ThreadText):
         return True
 
     def end_thread(self) -> None:
+        self._end_chain()
         thread, released = self.thread, {lock.id: lock for lock in self._released}
         if thread is not None and self.stack:
             thread.internal = False
@@ -307,7 +307,6 @@ class _Reader(ThreadText):
         kind = _CHAINS.fullmatch(plain)
         if kind is not None:
             self.end_thread()
-            self._end_chain()
             self._chains = kind[1]
         elif not self._chains:
             return False

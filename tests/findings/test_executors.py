@@ -125,6 +125,7 @@ SPOKEN_OF = {
     "faulthandler/executor-starvation.txt": {("executor-starved", "high")},
     "hotspot/executor-starvation.txt": {("executor-starved", "high")},
     "hotspot/java25-pinned-carriers.txt": {("carriers-pinned", "medium")},
+    "javacore/out-of-memory-synthetic.txt": {("out-of-memory", "high")},
     "py-spy/executor-starvation.txt": {("executor-starved", "high")},
 }
 

@@ -451,8 +451,27 @@ def test_saturated_threads_without_cpu_times() -> None:
     assert "the dump has no CPU times" in one(dump(calls(20)), "request-threads-saturated").detail
     half = calls(20)
     for each in half:
-        each.cpu_ms = 10.0  # and nothing to compare it with
-    assert "the dump has no CPU times" in one(dump(half), "request-threads-saturated").detail
+        each.cpu_ms = 10.0  # and nothing to compare it with: a javacore tells no age of a thread
+    assert "together they used 0.2 s of CPU" in one(dump(half), "request-threads-saturated").detail
+
+
+def test_threads_that_only_locks_name_are_no_crew() -> None:
+    """The section LOCKS of a javacore alone names those that hold and wait, and none of the others."""
+    lock = monitor("0x1")
+    waiters = [thread(f"exec-{number}", state="BLOCKED", wants=lock) for number in range(2, 22)]
+    made = dump([thread("exec-1", holds=[lock]), *waiters], format="javacore")
+    assert [finding.id for finding in findings(made)] == ["threads-behind-one-owner"]
+    (finding,) = findings(made)
+    assert (finding.severity, finding.title) == ("high", '20 threads wait behind one owner: "exec-1" holds Calendar')
+    assert finding.detail == 'What "exec-1" does is not told.'
+
+
+@pytest.mark.parametrize(("format", "advice"), [("hotspot", "jcmd PID Thread.print -l"), ("javacore", "three dumps")])
+def test_who_owns_a_lock_is_asked_with_the_tools_of_the_jvm(format: str, advice: str) -> None:
+    lock = reentrant("0x1")
+    (finding,) = findings(dump([blocked(f"w-{n}", lock) for n in range(12)], format=format), "lock-owner-unknown")
+    assert advice in finding.advice[0]
+    assert ("-l" in finding.detail) is (format == "hotspot")
 
 
 def test_saturated_threads_that_have_computed_before() -> None:

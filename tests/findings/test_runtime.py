@@ -7,7 +7,7 @@ import pytest
 import dumps
 from dumps import blocked, dump, findings, monitor, thread, times
 from threaddump.report import Finding
-from threaddump_parsers.model import Thread
+from threaddump_parsers.model import Event, Thread
 
 FINALIZER = (
     "com.shop.Handle.finalize",
@@ -78,6 +78,27 @@ def test_out_of_memory() -> None:
     assert finding.title == "2 threads throw OutOfMemoryError"
     assert [(place.thread, place.line) for place in finding.evidence] == [("w-1", 10), ("w-2", 20)]
     assert finding.recovery
+
+
+EVENT = 'Dump Event "systhrow" (00040000) Detail "java/lang/OutOfMemoryError" "Java heap space" received'
+
+
+def test_a_dump_that_the_jvm_wrote_for_want_of_memory() -> None:
+    made = dump([thread("w", *dumps.WORKER, state="RUNNABLE")], format="javacore", event=Event(4, EVENT))
+    (finding,) = findings(made, "out-of-memory")
+    assert (finding.severity, finding.threads) == ("high", 0)
+    assert finding.title == "the JVM wrote this dump because of an OutOfMemoryError"
+    assert finding.detail.startswith("The JVM wrote this dump when one was thrown: Java heap space.")
+    assert [(place.thread, place.line, place.text) for place in finding.evidence] == [(None, 4, EVENT)]
+    assert not any("jcmd" in advice for advice in finding.advice)
+
+
+@pytest.mark.parametrize(
+    "event", ['Dump Event "user" (00004000) received', 'Dump Event "gpf" (00002000) received', "signal 21"]
+)
+def test_other_reasons_for_a_dump(event: str) -> None:
+    made = dump([thread("w", *dumps.WORKER, state="RUNNABLE")], format="javacore", event=Event(4, event))
+    assert findings(made) == []
 
 
 def test_other_errors_are_no_lack_of_memory() -> None:

@@ -16,7 +16,7 @@ from threaddump.findings.facts import Facts
 from threaddump.groups import integration, lock_id
 from threaddump.reports import words
 from threaddump.reports.text import Line, Segment, clean, hang, plural
-from threaddump.waits.owners import INITIALISER
+from threaddump.waits.owners import INITIALISER, owner_basis
 from threaddump_parsers.model import Dump, Frame, Lock, Thread
 
 if TYPE_CHECKING:
@@ -244,7 +244,10 @@ def _waits_for(told: Trace) -> list[Segment]:
     convoy = graph.convoy_of.get(index)
     owner = graph.owner_of.get(index)
     if owner is not None:
-        reason = convoy.reason if convoy is not None else INITIALISER if _initialising(told.thread) else None
+        lock = told.thread.blocked_on
+        reason = convoy.reason if convoy is not None else None
+        if reason is None and lock is not None and owner_basis(lock) == "inferred":
+            reason = INITIALISER
         how = f" (inferred: {clean(reason, 400)})" if reason else " (printed by the runtime)"
         return [(_who(facts, owner), "thread"), (f", {_doing(facts, owner)}{how}", "")]
     pool = next((pool for pool in graph.pools if index in pool.waiters), None)
