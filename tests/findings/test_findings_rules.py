@@ -466,12 +466,12 @@ def test_threads_that_only_locks_name_are_no_crew() -> None:
     assert finding.detail == 'What "exec-1" does is not told.'
 
 
-@pytest.mark.parametrize(("format", "advice"), [("hotspot", "jcmd PID Thread.print -l"), ("javacore", "three dumps")])
-def test_who_owns_a_lock_is_asked_with_the_tools_of_the_jvm(format: str, advice: str) -> None:
+@pytest.mark.parametrize(("printer", "advice"), [("hotspot", "jcmd PID Thread.print -l"), ("javacore", "three dumps")])
+def test_who_owns_a_lock_is_asked_with_the_tools_of_the_jvm(printer: str, advice: str) -> None:
     lock = reentrant("0x1")
-    (finding,) = findings(dump([blocked(f"w-{n}", lock) for n in range(12)], format=format), "lock-owner-unknown")
+    (finding,) = findings(dump([blocked(f"w-{n}", lock) for n in range(12)], format=printer), "lock-owner-unknown")
     assert advice in finding.advice[0]
-    assert ("-l" in finding.detail) is (format == "hotspot")
+    assert ("-l" in finding.detail) is (printer == "hotspot")
 
 
 def test_saturated_threads_that_have_computed_before() -> None:
