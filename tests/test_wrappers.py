@@ -31,9 +31,12 @@ DUMPS = (
     "hotspot/deadlock-two.txt",
     "py-spy/python-3.12.txt",
     "py-spy-json/lock-contention.json",
+    "javacore/deadlock-monitors-and-lock-synthetic.txt",
+    "jrockit/r28-lock-chains-synthetic.txt",
 )
 A, B = "black-friday/scheduling.kill3.txt", "hotspot/deadlock-two.txt"
 STARTED = b"2026-11-22 20:31:57,120 INFO  [main] c.s.Shop - Process 7: started\n"
+FIRST = rb"Full|Process|Thread|Current|Timeout|Fatal|\[|0SECTION|===== FULL"
 Wrap = Callable[[list[bytes]], Iterator[bytes]]
 
 
@@ -138,7 +141,7 @@ def page(lines: list[bytes]) -> Iterator[bytes]:
 
 def first_only(lines: list[bytes]) -> Iterator[bytes]:
     """A logger that prints one message of many lines; a title has to be its first line."""
-    start = next(n for n, line in enumerate(lines) if re.match(rb"Full|Process|Thread|Current|Timeout|Fatal|\[", line))
+    start = next(n for n, line in enumerate(lines) if re.match(FIRST, line))
     yield from (stamp(1).encode() + b" ERROR [exec-7] " + line if n == start else line for n, line in enumerate(lines))
 
 
@@ -210,6 +213,16 @@ def test_lines_have_the_numbers_of_the_file(wrapper: str) -> None:
     (before,), (after,) = read(b"".join(lines)), read(wrapped)
     assert [thread.line for thread in after.threads] == [thread.line + 2 for thread in before.threads]
     assert (after.line, after.end_line) == (before.line + 2, before.end_line + 2)
+
+
+def test_the_threads_of_a_wrapped_javacore_may_be_far_behind_its_title() -> None:
+    lines = lines_of("javacore/out-of-memory-synthetic.txt")
+    at = next(number for number, line in enumerate(lines) if line.startswith(b"1CIENVVARS"))
+    lines[at:at] = [b"2CIUSERARG               -Dshop.item=%d\n" % number for number in range(2000)]
+    (dump,) = read(b"READY\n" + b"".join(WRAPPERS["logger"](lines)))
+    assert (dump.format, len(dump.threads), dump.truncated, dump.unread_lines) == ("javacore", 16, [], 0)
+    assert dump.event is not None
+    assert (dump.line, dump.event.line) == (2, 6)
 
 
 @pytest.mark.parametrize("name", [A, B])

@@ -151,7 +151,7 @@ _GATE = re.compile(
 _SIGNATURE = re.compile(
     rb'Full thread dump |Process \d{1,10}: |(?:Current t|T)hread (?:0x[0-9a-fA-F]|\d+ \()|Timeout \(\d|"[^"\n]|'
     rb'Traceback for thread |Stack dump|#\d{1,19} "|# Thread|thread_id = |<_?\w{0,30}Thread\(|~{5,} ?Stack of |'
-    rb"Dumping stack traces|Threads running"
+    rb"Dumping stack traces|Threads running|0SECTION +[A-Z]|={5} FULL THREAD DUMP"
 )
 _LEVEL = rb"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|SEVERE|CRITICAL|FATAL)"
 _VARYING = re.compile(
@@ -179,7 +179,15 @@ def _shape(prefix: bytes) -> Prefix:
 
 def _has_words(line: bytes) -> bool:
     """Whether the words of a dump may stand in this line: a cheap test."""
-    return b"hread" in line or b"d=" in line or b"Process " in line or b"#" in line or b"Stack of " in line
+    return (
+        b"hread" in line
+        or b"FULL THREAD" in line
+        or b"0SECTION " in line
+        or b"d=" in line
+        or b"Process " in line
+        or b"#" in line
+        or b"Stack of " in line
+    )
 
 
 def _unknown_prefix(line: bytes) -> Prefix | None:

@@ -60,7 +60,9 @@ class Unwrapper:
         self.looked_ahead = True
         near = [*before, numbered]
         probe = Streams(Lines.numbered([*near, *self._lines.peek(PROBE)]), layers)
-        if not any(dump.line <= numbered[0] and dump.threads for dump in probe.dumps(tries=len(near))):
+        # The threads of a javacore may be far behind its title, which tells why the JVM wrote it.
+        dumps = (dump for dump in probe.dumps(tries=len(near)) if dump.threads or dump.event is not None)
+        if not any(dump.line <= numbered[0] for dump in dumps):
             return None
         self._lines.push_back(*near)
         return Streams(self._lines, layers)

@@ -244,9 +244,9 @@ def _waits_for(told: Trace) -> list[Segment]:
     convoy = graph.convoy_of.get(index)
     owner = graph.owner_of.get(index)
     if owner is not None:
-        wanted = told.thread.blocked_on
+        entered = told.thread.blocked_on
         reason = convoy.reason if convoy is not None else None
-        if reason is None and wanted is not None and owner_basis(wanted) == "inferred":
+        if reason is None and entered is not None and owner_basis(entered) == "inferred":
             reason = INITIALISER
         how = f" (inferred: {clean(reason, 400)})" if reason else " (printed by the runtime)"
         return [(_who(facts, owner), "thread"), (f", {_doing(facts, owner)}{how}", "")]
