@@ -132,7 +132,8 @@ def printed(made: Dump, name: str) -> str:
 
 def emitted() -> set[str]:
     """Ids that the rules can emit: of findings they make, and of the tables they make findings from."""
-    trees = [ast.parse(path.read_text("utf-8")) for path in RULES.glob("*.py")]
+    paths = [*RULES.glob("*.py"), RULES.parent / "series" / "findings.py"]
+    trees = [ast.parse(path.read_text("utf-8")) for path in paths]
     tables = {
         node.name
         for node in chain.from_iterable(map(ast.walk, trees))

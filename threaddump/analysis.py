@@ -16,7 +16,8 @@ from threaddump.fanout import split
 from threaddump.findings import run
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
-from threaddump.report import DumpReport, Report
+from threaddump.report import SEVERITIES, DumpReport, Report
+from threaddump.series.snapshots import Snapshot, snapshot
 from threaddump.sources import InputError, Source
 from threaddump.waits import find_waits
 from threaddump_parsers.model import Dump
@@ -40,21 +41,30 @@ def analyze(
     """
     report = Report(rules=list(rules.names) if rules is not None else [])
     seen: dict[Fingerprint, str] = {}
+    snapshots: list[tuple[DumpReport, Snapshot]] = []
     for source in sources:
         try:
-            for dump, fingerprint in _analyze_source(source, rules, stuck_after):
+            for dump, fingerprint, snapshot in _analyze_source(source, rules, stuck_after):
                 dump.rename(f"d{len(report.dumps) + 1}")
                 if fingerprint is not None and seen.setdefault(fingerprint, dump.id) != dump.id:
                     dump.duplicate_of = seen[fingerprint]
                 report.dumps.append(dump)
+                snapshots.append((dump, snapshot))
         except InputError as error:
             on_error(source, error)
+    if len(snapshots) > 1:
+        from threaddump.series.compare import series
+        from threaddump.series.findings import over_time
+
+        report.series = series(snapshots)
+        for each in report.series:
+            each.findings = sorted(over_time(each), key=lambda finding: SEVERITIES.index(finding.severity))
     return report
 
 
 Fingerprint = tuple[str, int | None, int, int, float]
-Analyzed = tuple[DumpReport, Fingerprint | None]
-"""The report on one dump, and what tells the same dump given twice."""
+Analyzed = tuple[DumpReport, Fingerprint | None, Snapshot]
+"""The report on one dump, what tells the same dump given twice, and what others are compared with."""
 
 
 def _analyze_source(source: Source, rules: Rules | None, stuck_after: float) -> list[Analyzed]:
@@ -63,7 +73,7 @@ def _analyze_source(source: Source, rules: Rules | None, stuck_after: float) -> 
         _analyze_part, rules=rules, stuck_after=stuck_after
     )  # the rules travel to the other processes with it
     found = work(source) if len(parts) == 1 else list(chain.from_iterable(run_parts(work, parts)))
-    if not any(dump.total for dump, _ in found):
+    if not any(dump.total for dump, _, _ in found):
         raise InputError(
             f"{source.name}: a thread dump begins in line {found[0][0].line}, but no thread follows",
             "the input is cut short: take the dump again and save it whole",
@@ -72,10 +82,11 @@ def _analyze_source(source: Source, rules: Rules | None, stuck_after: float) -> 
 
 
 def _analyze_part(source: Source, rules: Rules | None, stuck_after: float) -> list[Analyzed]:
-    return [
-        (analyze_dump(dump, _classifier(dump.family, rules), source.name, rules, stuck_after), _fingerprint(dump))
-        for dump in intake.dumps(source)
-    ]
+    found: list[Analyzed] = []
+    for dump in intake.dumps(source):
+        facts = facts_of(dump, _classifier(dump.family, rules), stuck_after)
+        found.append((report_of(facts, source.name, rules), _fingerprint(dump), snapshot(facts)))
+    return found
 
 
 @lru_cache(maxsize=8)

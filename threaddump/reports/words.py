@@ -499,15 +499,16 @@ class Selection:
 
 
 def select(report: Report) -> Selection:
-    """Choose the dumps to show in full."""
-    if len(report.dumps) <= FULL_DUMPS:
+    """Choose the dumps to show in full: of a series the last one, for what they say together is shown before it."""
+    earlier = {dump for series in report.series for dump in series.dumps[:-1]}
+    if len(report.dumps) <= FULL_DUMPS and not earlier:
         return Selection(report.dumps, [], 0, 0)
 
     def badness(dump: DumpReport) -> tuple[int, int]:
         first = findings_of(dump)[0]
         return SEVERITIES.index(first.severity), -first.threads
 
-    serious = [dump for dump in report.dumps if not is_calm(dump) and dump.duplicate_of is None]
+    serious = [d for d in report.dumps if not is_calm(d) and d.duplicate_of is None and d.id not in earlier]
     full = sorted(serious, key=badness)[:FULL_DUMPS]
     listed = report.dumps[:LISTED_DUMPS]
     return Selection(full, listed, len(report.dumps) - len(listed), len(report.dumps) - len(full))
