@@ -112,6 +112,7 @@ class Thread:
     """The VM's or the thread library's address of the thread (``tid=0x..``, ``Thread 0x..``)."""
     daemon: bool | None = None
     virtual: bool = False
+    """Of the runtime or a library, not of the operating system: a virtual thread, an asyncio task, a greenlet."""
     internal: bool = False
     """A thread of the VM itself (garbage collector, compiler): it has no Java stack."""
     carrier: str | None = None
@@ -128,6 +129,8 @@ class Thread:
     """Locks really owned: what ``Object.wait`` has released and what the compiler removed is not here."""
     wait_released: tuple[Lock, ...] = ()
     """Monitors printed as locked below an ``Object.wait`` frame: released while the thread waits."""
+    awaits: tuple[Thread, ...] = ()
+    """asyncio: the tasks whose ends this task waits for. It goes on when all are done, or the first of them."""
     locals: dict[int, dict[str, str]] | None = None
     """Python: frame index to variable name to its printed value, where the dump has them."""
     call: SystemCall | None = None
