@@ -145,6 +145,20 @@ def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpRepo
     )
 
 
+def _python_hints(dump: Dump, facts: Facts, pid: int | str) -> list[str]:
+    unknown = any(verdict.kind == "unknown" for verdict in facts.verdicts)
+    if dump.format == "gdb-py" and unknown:
+        if all(frame.native for thread in dump.threads for frame in thread.stack):
+            return [f"which Python function called: py-spy dump --native --pid {pid}, or gdb's thread apply all py-bt"]
+        return [f"what a C call waits for: py-spy dump --native --pid {pid}"]
+    if dump.format == "asyncio":
+        hints = [f"what runs or blocks the loop's thread: py-spy dump --pid {pid}"]
+        if unknown:
+            hints.append(f"what a suspended task waits for, from Python 3.14: python -m asyncio pstree {pid}")
+        return hints
+    return []
+
+
 def _fingerprint(dump: Dump) -> Fingerprint | None:
     """Equal for the same dump given twice. Formats without a time stamp have none: two dumps may well be equal."""
     if dump.taken_at is None:
@@ -167,6 +181,7 @@ def _hints(dump: Dump, facts: Facts) -> list[str]:
             hints.append(f"virtual threads are not in this text: jcmd {pid} Thread.dump_to_file -format=json FILE")
     if dump.format == "faulthandler" and dump.truncated:
         hints.append("all threads with their names: py-spy dump --pid PID")
+    hints += _python_hints(dump, facts, pid)
     if dump.format.startswith("py-spy"):
         unknown = any(g.kind == "external-call" and g.timed is None for g in facts.groups)
         if unknown and not any(thread.locals for thread in dump.threads):

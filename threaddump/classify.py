@@ -154,6 +154,8 @@ class Classifier:
             return Verdict("idle")
         if thread.state == "BLOCKED" and thread.blocked_on is not None:
             return Verdict("lock-wait", None, self.catalog.by_id.get("jvm.sync.monitor"), timed=False)
+        if thread.awaits:
+            return replace(verdict or Verdict("unknown"), kind="sync-wait")  # for the ends of other tasks
         return verdict or Verdict("unknown")
 
     def _classify(self, stack: Stack, state: str | None, version: str | None) -> Verdict:
@@ -307,6 +309,8 @@ class Classifier:
     def shown(self, frame: Frame) -> str:
         """How a report names this frame."""
         key = self.key(frame)
+        if self.family == "python" and frame.file is None:
+            return frame.function
         if self.family == "python" and not key.startswith("native:"):
             return f"{key.rpartition(':')[0]}:{frame.function}"
         return key.removeprefix("native:")
@@ -495,6 +499,8 @@ def frame_key(frame: Frame, family: str) -> str:
     if frame.native:
         symbol = _NATIVE_SUFFIX.sub("", frame.function).partition("(")[0].lstrip("_")
         return f"native:{symbol.removeprefix('GI_').lstrip('_')}"
+    if frame.file is None:
+        return f"?:{frame.function}"  # qualified: without a file the class is all that tells whose it is
     path = python_path(frame.file or "?")
     return f"{path}:{frame.function.rpartition('.')[2]}"
 

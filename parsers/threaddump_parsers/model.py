@@ -148,7 +148,7 @@ class Thread:
         if self.virtual and self.java_id is not None:
             return f"#{self.java_id}"
         identity = self.native_id if self.address is None else self.address
-        return self.name if identity is None else f"thread {identity}"
+        return self.name if identity is None else f"{'task' if self.virtual else 'thread'} {identity}"
 
 
 @dataclass(slots=True, frozen=True)

@@ -10,6 +10,7 @@ from threaddump.groups import QUIET
 from threaddump.report import Chain, Deadlock, Evidence, Finding, Severity, WaitNode
 from threaddump.waits.convoys import Convoy
 
+_AWAITS = "is a task that waits for the end of the next one"
 RING = 6
 """Threads of a cycle that a sentence names."""
 
@@ -33,7 +34,7 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
         id="deadlock",
         severity="critical",
         title=f"deadlock of {len(cycle.threads)} threads ({cycle.type}){behind}",
-        detail=f"Each wants a lock that the next one holds: {ring}. {found}.",
+        detail=f"Each {'wants a lock that the next one holds' if cycle.locks else _AWAITS}: {ring}. {found}.",
         threads=len(cycle.threads) + cycle.behind,
         thread_names=list(cycle.threads),
         evidence=[
@@ -41,7 +42,9 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
             for name, line in zip(cycle.threads, cycle.lines, strict=False)
         ],
         advice=[
-            "do not use one class in the static initialiser of the other"
+            "do not await a task that awaits this one, or bound the wait: asyncio.timeout(...)"
+            if not cycle.locks
+            else "do not use one class in the static initialiser of the other"
             if cycle.type == "class-init"
             else "take the locks in one order everywhere, or use tryLock with a timeout",
             "restart this process: a deadlock never ends by itself",

@@ -92,13 +92,19 @@ def _taking(thread: Thread, verdict: Verdict) -> Frame | None:
 
 def _at_one_line(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
     found = _logging(verdicts) + _importing(dump, verdicts)
-    by_line: dict[tuple[str | None, str, int | None], list[int]] = defaultdict(list)
+    by_line: dict[object, list[int]] = defaultdict(list)
     for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
         # What a C call does is not visible (unknown), or native frames show that it takes a lock.
         if verdict.kind not in {"unknown", "lock-wait"} or verdict.library == LOGGING or _system(verdict) == "import":
             continue
         leaf = _python_leaf(thread)
-        if leaf is not None and leaf.line is not None and leaf.function not in _NOT_CODE_OF_A_CLASS:
+        if leaf is None:
+            continue
+        if thread.blocked_on is not None:
+            by_line[thread.blocked_on.id].append(index)  # gdb prints which lock it is
+        elif verdict.kind == "unknown" and thread.virtual:
+            continue  # a suspended task is in no C call: what it waits for is in frames that were not printed
+        elif leaf.line is not None and leaf.function not in _NOT_CODE_OF_A_CLASS:
             by_line[leaf.file, leaf.function, leaf.line].append(index)
     for waiters in by_line.values():
         convoy = _convoy(dump, verdicts, waiters) if len(waiters) >= CONVOY else None
@@ -118,8 +124,10 @@ def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Conv
     leaf = _python_leaf(dump.threads[waiters[0]])
     assert leaf is not None
     where = f"{python_path(leaf.file or '?')}:{leaf.line}"
-    known = verdicts[waiters[0]].kind == "lock-wait"
-    inside = _inside(dump, verdicts, leaf, set(waiters), {leaf})
+    lock = dump.threads[waiters[0]].blocked_on
+    known = lock is not None or verdicts[waiters[0]].kind == "lock-wait"
+    places = {place for index in waiters if (place := _python_leaf(dump.threads[index])) is not None}
+    inside = _inside(dump, verdicts, leaf, set(waiters), places)
     if not known and not inside:
         return None  # nothing but a line in common: they may well sleep or compute there
     what = "take a lock" if known else "stand in a C call, probably to take a lock,"
@@ -133,7 +141,7 @@ def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Conv
     else:
         reason = f"{stand}; CPython records no owner, and no thread is inside the same code"
     return Convoy(
-        id=where,
+        id=where if lock is None or lock.id is None else lock.id,
         lock=f"lock taken in {leaf.function}",
         type="other",
         waiters=waiters,

@@ -61,6 +61,8 @@ def owner_basis(lock: Lock) -> Basis:
 def lock_type(lock: Lock) -> str:
     if is_class_init(lock):
         return "class-init"
+    if lock.class_name.startswith("_thread."):
+        return "other"
     return "synchronizer" if lock.class_name.startswith("java.util.concurrent.") else "monitor"
 
 
@@ -125,6 +127,8 @@ def _why_unowned(lock: Lock, dump: Dump) -> str:
     kind = lock_type(lock)
     if kind == "class-init":
         return "the JVM does not print who runs a class initialiser, and no thread is seen inside it"
+    if kind == "other":
+        return "CPython records no owner of a lock"
     if kind == "monitor":
         return "no thread in this dump holds it: it was just released, or a native frame or the VM holds it"
     if "ReentrantLock$" in lock.class_name or "ReentrantReadWriteLock$" in lock.class_name:
