@@ -156,6 +156,16 @@ SERIES = (
     Doing("idle", 8, "LinkedBlockingQueue.take", "idle-"),
 )
 
+LOCKS_AND_GIL = (Doing("lock-wait", 4, "get"), Doing("sleep", 1, "order"))
+TASKS = Truth(
+    (32,),
+    (
+        Doing("external-call", 1, "holder", "holder"),
+        Doing("lock-wait", 20, "waiter", "waiter-"),
+        Doing("idle", 10, "", "consumer-"),
+    ),
+)
+
 TRUTHS: dict[str, Truth] = {
     "black-friday/frontend.*.txt": FRONTEND,
     "black-friday/orders.*.txt": ORDERS,
@@ -310,6 +320,41 @@ TRUTHS: dict[str, Truth] = {
     "traceback/pytest-timeout-in-a-failure.txt": Truth((1,)),
     "traceback/pytest-timeout.txt": Truth((2,), (Doing("sync-wait", 1, "test_hang", "MainThread"),)),
     "uwsgi/flask-threads.txt": Truth((4,), (Doing("external-call", 4, "slow", "uWSGIWorker1Core"),), requests=4),
+    "gdb-py/*lock-contention*.txt": Truth((14,), (Doing("lock-wait", 12),), (Behind("", 12),)),
+    "gdb-py/py-bt-http-client-no-timeout.txt": Truth((9,), (Doing("external-call", 8, "fetch_rate"),)),
+    "gdb-py/py-bt-sync-primitives.txt": Truth(
+        (19,), (Doing("sleep", 1, "hold_rlock"), Doing("lock-wait", 1, "want_rlock"))
+    ),
+    "gdb-py/bt-python-3.10.txt": Truth((11,), LOCKS_AND_GIL, (Behind("refresher", 4), Behind("ordering", 2))),
+    "gdb-py/bt-python-3.12-native-only.txt": Truth(
+        (11,),
+        (Doing("lock-wait", 6), Doing("sleep", 1), Doing("external-call", 1)),
+        (Behind("", 4), Behind("", 2)),
+    ),
+    "gdb-py/py-bt-full-names.txt": Truth((11,), LOCKS_AND_GIL, (Behind("refresher", 4), Behind("ordering", 2))),
+    "gdb-py/py-bt-waiting-for-gil.txt": Truth((11,), LOCKS_AND_GIL, (Behind("", 4), Behind("", 2))),
+    "asyncio/call-graph.txt": TASKS,
+    "asyncio/print-stack.txt": Truth((32,)),
+    "asyncio/ps-loop-blocked-python-3.15.txt": Truth((5,), (Doing("sleep", 3, "", "heartbeat-"),)),
+    "asyncio/ps.txt": TASKS,
+    "asyncio/pstree.txt": TASKS,
+    "asyncio/task-reprs-python-3.9.txt": Truth((32,)),
+    "asyncio/*-circle.txt": Truth(
+        (11,),
+        (Doing("sync-wait", 3), Doing("idle", 1, "", "refund")),
+        deadlocks=((frozenset({"invoice", "payment"}), 1),),
+    ),
+    "gevent/blocked-loop.txt": Truth((5,), (Doing("unknown", 1, "charge", "thread 0x"),)),
+    "gevent/run-info.txt": Truth(
+        (19,),
+        (
+            Doing("external-call", 3, "fetch"),
+            Doing("external-call", 3, "", "Greenlet-"),
+            Doing("sleep", 1, "clean_up"),
+            Doing("idle", 3, "gevent/threadpool.py"),
+            Doing("idle", 1, "", "Hub"),
+        ),
+    ),
     "jcmd-*/deadlock-two.*": Truth((10,), deadlocks=TRANSFERS),
     "jcmd-*/java21-monitor-convoy.*": Truth((35,), (Doing("sleep", 1, "HolidayFeed", "sched-worker-"),), requests=25),
     "jcmd-plain/pinned-carriers.txt": Truth((38,), (Doing("external-call", 2, "RemoteClient.call", "vt-clinit-"),)),
@@ -443,6 +488,7 @@ UNQUALIFIED = (
     *(name for name in NAMES if re.match(r"py-spy/version-0\.(?:[123]\.|4\.[02])", name)),
     *(name for name in NAMES if name.startswith("faulthandler/python-3.")),
     *(name for name in NAMES if name.startswith(("pystack/lock-contention", "traceback/lock-contention"))),
+    *(name for name in NAMES if name.startswith("gdb-py/") and "http" not in name and "primitives" not in name),
 )
 
 WRONG: dict[tuple[str, str], str] = {

@@ -4,8 +4,8 @@ A task is no thread: while it waits it is on no stack, and all thread dumps show
 here, ``virtual`` as a virtual thread is, with the tasks whose ends it waits for. ``Lib/asyncio/tools.py`` of CPython
 3.14 and later prints them from outside, as a table (``ps``, innermost coroutine first, also as CSV) and as a tree::
 
-    tid        task id              task name    coroutine stack            awaiter chain   awaiter name    awaiter id
-    32303      0x7fcddc600b90       holder       StreamReader.read -> hold  submain -> main Task-1          0x7fcddc6009b0
+    tid        task id         task name  coroutine stack            awaiter chain   awaiter name  awaiter id
+    32303      0x7fcddc600b90  holder     StreamReader.read -> hold  submain -> main Task-1        0x7fcddc6009b0
 
     └── (T) Task-1
         └──  main /srv/app/shop.py:24
@@ -15,8 +15,8 @@ here, ``virtual`` as a virtual thread is, with the tasks whose ends it waits for
 The table pads its cells, never cuts them, and has a line for each awaiter of a task. Where tasks wait in a circle there
 is no tree, but ``ERROR: await-graph contains cycles - cannot print a tree!`` and ``cycle: A → B → A``: a deadlock.
 
-The rest is printed by the process itself. ``print_call_graph`` of ``Lib/asyncio/graph.py`` (3.14), innermost first, with
-the awaiters nested below ``+ Awaited by:``::
+The rest is printed by the process itself. ``print_call_graph`` of ``Lib/asyncio/graph.py`` (3.14), innermost first,
+with the awaiters nested below ``+ Awaited by:``::
 
     * Task(name='waiter-2', id=0x7fcddc736890)
       + Call stack:
@@ -38,6 +38,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, ReportedDeadlock, Stack, Thread
@@ -56,14 +57,18 @@ COLUMNS = ("tid", "task id", "task name", "coroutine stack", "awaiter chain", "a
 WIDTHS = (10, 20, 20, 50, 50, 15, 15)
 """The columns of ``ps``: their titles, and to how many characters the cells are padded."""
 
-_TABLE = re.compile(rb"tid {1,10}task id {1,20}task name {1,20}coroutine stack {1,50}awaiter chain +awaiter name +awaiter id")
+_TABLE = re.compile(
+    rb"tid {1,10}task id {1,20}task name {1,20}coroutine stack {1,50}awaiter chain +awaiter name +awaiter id"
+)
 _DELIMITED = {",".join(COLUMNS): ",", "\N{BANANA}".join(COLUMNS): "\N{BANANA}"}
 _CHAIN = re.compile(r"\S+(?: -> \S+)*")
 _TREE = "└── (T) ".encode()
 _BRANCH = re.compile(r"((?:(?:│   |    )){0,2000})[├└]── (?:\(T\) (?P<task>.*)| (?P<frame>\S.*))", re.DOTALL)
 _CYCLES = b"ERROR: await-graph contains cycles - cannot print a tree!"
 _CYCLE = "cycle: "
-_GRAPH = re.compile(rb"((?:    )*)\* (?:Task\(name=(['\"])(.*)\2, id=(0x[0-9a-f]{1,16})\)|Future\(id=0x[0-9a-f]{1,16}\))", re.DOTALL)
+_GRAPH = re.compile(
+    rb"((?:    )*)\* (?:Task\(name=(['\"])(.*)\2, id=(0x[0-9a-f]{1,16})\)|Future\(id=0x[0-9a-f]{1,16}\))", re.DOTALL
+)
 _GRAPH_FRAME = re.compile(
     rb" *\|   File (['\"])(.*)\1, line (\d{1,9}), in (?:async generator |async |generator )?(\S.*?)\(\)", re.DOTALL
 )
@@ -71,7 +76,9 @@ _SECTIONS = (b"+ Call stack:", b"+ Awaited by:")
 _STACK = re.compile(rb"(?:Stack for|No stack for|Traceback for) (<.*>)(?: \(most recent call last\):)?", re.DOTALL)
 _REPR = re.compile(rb"<\w{0,99}Task (pending|finished|cancelled|cancelling)\b(.*)>", re.DOTALL)
 _NAME = re.compile(rb" name=(['\"])(.*?)\1(?= coro=| \w+=|>|$)", re.DOTALL)
-_CORO = re.compile(rb" coro=<(\S{1,500}?)\(\) (?:running at|done, defined at|defined at) ([^\n>]{1,4096}?):(\d{1,9})[,> ]")
+_CORO = re.compile(
+    rb" coro=<(\S{1,500}?)\(\) (?:running at|done, defined at|defined at) ([^\n>]{1,4096}?):(\d{1,9})[,> ]"
+)
 _WAIT_FOR = re.compile(rb" wait_for=<(\w{1,99}) (\w{1,20})(?: name=(['\"])(.*?)\3 coro=)?", re.DOTALL)
 _MONITOR_COLUMNS = ("Task ID", "State", "Name", "Coroutine", "Created Location", "Since")
 _MONITOR_TABLE = re.compile(rb"\| Task ID +State +Name +Coroutine +Created Location +Since +\|")
@@ -80,6 +87,7 @@ _MONITOR_ROOT = b"Stack of the root task or coroutine scheduled in the event loo
 _MONITOR_CREATED = re.compile(rb"Stack of <.*> when creating the next task \(most recent call last\)", re.DOTALL)
 _MONITOR_STACK = re.compile(rb"Stack of <\w{0,99}Task name=(.*) coro=.*> \(most recent call last\)", re.DOTALL)
 _MONITOR_WRAPPER = "aiomonitor/monitor.py"
+_DEFAULT_NAME = re.compile(r"Task-\d{1,20}")
 _PRINTERS = ("asyncio/graph.py", "asyncio/tasks.py", "asyncio/base_tasks.py")
 
 
@@ -91,11 +99,10 @@ def claims(line: bytes) -> bool:
     return (
         _is_table(plain)
         or plain.startswith(_TREE)
-        or plain == _CYCLES
+        or plain in {_CYCLES, _MONITOR_ROOT}
         or _GRAPH.fullmatch(plain) is not None
         or (_STACK.fullmatch(plain) is not None and _REPR.search(plain) is not None)
         or _REPR.fullmatch(plain) is not None
-        or plain == _MONITOR_ROOT
         or _MONITOR_TABLE.fullmatch(plain) is not None
     )
 
@@ -160,7 +167,7 @@ class _Reader(DumpReader):
             return False
         if plain.startswith(_TREE):
             return self._read_branch(number, plain)
-        if line.endswith(b"\n") or plain.endswith((b">", b"):", b"|", b")")):
+        if line.endswith(b"\n") or plain.endswith((b">", b"):", b"|", b")")) or self._form == "table":
             return self._read_start(number, plain) or self._read_row(number, plain)
         return False
 
@@ -200,9 +207,9 @@ class _Reader(DumpReader):
         self._foreign = False
         if found is None:
             assert monitored is not None
-            self._add(number, text(monitored[1]), None)
+            self._add_named(number, text(monitored[1]))
         else:
-            thread = self._add(number, _task_name(found[2]), None)
+            thread = self._add_named(number, _task_name(found[2]))
             self._describe(thread, text(found[1]), found[2])
             coroutine = _CORO.search(found[2]) if stack is None else None
             if coroutine is not None:
@@ -262,7 +269,7 @@ class _Reader(DumpReader):
 
     def _read_monitored(self, number: int, plain: bytes) -> bool:
         starts = self._starts
-        cells = [plain[start:end].strip() for start, end in zip(starts, starts[1:], strict=False)]
+        cells = [plain[start:end].strip() for start, end in pairwise(starts)]
         if len(plain) != starts[-1] + 1 or not cells[0].isdigit():
             # A character that is wider or narrower than its bytes moves the cells to its right.
             cells = [part.strip() for part in re.split(rb" {2,}", plain.strip(b"| "), maxsplit=len(starts) - 2)]
@@ -406,6 +413,12 @@ class _Reader(DumpReader):
             self._tasks[key] = thread
         return thread
 
+    def _add_named(self, number: int, name: str) -> Thread:
+        """Add a task of which nothing but the name is printed. Names repeat, unless asyncio gave them."""
+        if name in self._tasks and (self._pending or _DEFAULT_NAME.fullmatch(name)):
+            self._begin(self._form, number)
+        return self._add(number, name, name)
+
     def _place(self, function: str, file: str | None, line: int | None) -> Frame:
         return self._places.setdefault((function, file, line), Frame(function, file, line))
 
@@ -503,7 +516,8 @@ def _cells(shown: str) -> Sequence[str] | None:
 def _unpadded(shown: str) -> Sequence[str] | None:
     """The cells of a row whose padding is lost, in a chat for instance: names with blanks cannot be told then."""
     found = re.fullmatch(
-        r"(\d{1,20})\s+(0x[0-9a-f]{1,16})\s+(\S+)\s+(\S+(?: -> \S+)*)(?:\s+(\S+(?: -> \S+)*)\s+(\S+))?\s+(0x[0-9a-f]{1,16})\s*",
+        r"(\d{1,20})\s+(0x[0-9a-f]{1,16})\s+(\S+)\s+(\S+(?: -> \S+)*)(?:\s+(\S+(?: -> \S+)*)\s+(\S+))?"
+        r"\s+(0x[0-9a-f]{1,16})\s*",
         shown,
     )
     return None if found is None else [cell or "" for cell in found.groups()]

@@ -9,8 +9,8 @@ id and name. Below it ``py-bt`` of ``Tools/gdb/libpython.py`` prints Python's fr
       File "/srv/app/shop.py", line 9, in get
         with inventory_lock:
 
-These frames have the comma of the ``traceback`` module, which prints the innermost last: here it comes first. A built-in
-function on top tells what no other tool does, the lock that a thread wants. ``Waiting for the GIL`` and
+These frames have the comma of the ``traceback`` module, which prints the innermost last: here it comes first. A
+built-in function on top tells what no other tool does, the lock that a thread wants. ``Waiting for the GIL`` and
 ``Garbage-collecting`` stand there too. ``py-bt-full`` prints ``#8 Frame 0x7fe6904d0e50, for file /srv/app/shop.py, line
 19, in get (self=...)``, and ``bt`` the C frames::
 
@@ -210,7 +210,9 @@ class _Reader(DumpReader):
         if place is not None and place[1] is not None:
             self._add(number, symbol, text(place[1]), int(place[2]), native=True)
         else:
-            self._add(number, symbol, text(place[3].rpartition(b"/")[2]) if place is not None else None, None, native=True)
+            self._add(
+                number, symbol, text(place[3].rpartition(b"/")[2]) if place is not None else None, None, native=True
+            )
         return True
 
     def _add_python(self, number: int, shown: re.Match[bytes]) -> None:
@@ -272,7 +274,7 @@ class _Reader(DumpReader):
         for thread in dump.threads:
             if thread.native_id is not None and thread.native_id == dump.pid:
                 thread.name = "MainThread"
-            elif len(self._programs) == 1 and len(dump.threads) > 1 and thread.name in self._programs:
+            elif len(self._programs) == 1 and thread.name in self._programs:
                 thread.name = ""  # the program's, which tells nobody apart
         if self._unreadable:
             dump.truncated.append(

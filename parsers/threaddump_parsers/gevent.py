@@ -1,4 +1,4 @@
-r"""The text of ``gevent.util.print_run_info`` and of gevent's monitor of blocked loops, as ``gevent/util.py`` prints it.
+r"""The text of ``gevent.util.print_run_info`` and of gevent's monitor of blocked loops (``gevent/util.py``).
 
 All threads of the process, then all greenlets as a tree: who spawned whom. gevent 1.3 to 26::
 
@@ -56,7 +56,7 @@ _THREADS, _GREENLETS = b"* Threads", b"* Greenlets"
 _BOUNDARY = b"---- Thread boundary"
 _BLOCKED = re.compile(rb"Blocked Stack \(for thread id (0x[0-9a-f]{1,16})\):")
 _THREAD = re.compile(rb"Thread (0x[0-9a-f]{1,16}) \((.{0,1000}?)\)( \(CURRENT\))?", re.DOTALL)
-# node := prefix ["+--- "] "<" class [' "' name '"'] " at 0x" address [": " function] ">" ["; finished" .. | "; not running"]
+# node := prefix ["+--- "] "<" class [' "' name '"'] " at 0x" address [": " function] ">" ["; finished" .. | "; not.."]
 _NODE = re.compile(
     rb"(?:[ :|]*\+--- )?<([\w.]{1,200})(?: \"([^\"]*)\"| '[^']*')?(?: object)? at (0x[0-9a-f]{1,16})([: ].*)?>(; .*)?",
     re.DOTALL,

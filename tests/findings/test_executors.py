@@ -123,6 +123,7 @@ RULES = {
 SPOKEN_OF = {
     "faulthandler/deep-recursion-100-frames.txt": {("deep-recursion", "low")},
     "faulthandler/executor-starvation.txt": {("executor-starved", "high")},
+    "gevent/blocked-loop.txt": {("event-loop-blocked", "high")},
     "hotspot/executor-starvation.txt": {("executor-starved", "high")},
     "hotspot/java25-pinned-carriers.txt": {("carriers-pinned", "medium")},
     "javacore/out-of-memory-synthetic.txt": {("out-of-memory", "high")},

@@ -49,7 +49,9 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
             else "take the locks in one order everywhere, or use tryLock with a timeout",
             "restart this process: a deadlock never ends by itself",
         ],
-        recovery=["restart of this process alone; the locks live and die with it"],
+        recovery=["restart of this process alone; the locks live and die with it"]
+        if cycle.locks
+        else ["cancel one of the tasks: the one that awaits it gets a CancelledError, and the circle is open"],
     )
 
 
