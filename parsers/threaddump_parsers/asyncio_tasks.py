@@ -42,7 +42,7 @@ from itertools import pairwise
 
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, ReportedDeadlock, Stack, Thread
-from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
+from threaddump_parsers.python_frames import MAX_FRAME_LINE, DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "asyncio"
 TITLE = "asyncio tasks"
@@ -86,6 +86,7 @@ _MONITOR_RULE = re.compile(rb"\+-{20,}\+")
 _MONITOR_ROOT = b"Stack of the root task or coroutine scheduled in the event loop (most recent call last)"
 _MONITOR_CREATED = re.compile(rb"Stack of <.*> when creating the next task \(most recent call last\)", re.DOTALL)
 _MONITOR_STACK = re.compile(rb"Stack of <\w{0,99}Task name=(.*) coro=.*> \(most recent call last\)", re.DOTALL)
+_MONITOR_END = b"> (most recent call last)"
 _MONITOR_WRAPPER = "aiomonitor/monitor.py"
 _DEFAULT_NAME = re.compile(r"Task-\d{1,20}")
 _PRINTERS = ("asyncio/graph.py", "asyncio/tasks.py", "asyncio/base_tasks.py")
@@ -198,7 +199,7 @@ class _Reader(DumpReader):
 
     def _read_task(self, number: int, plain: bytes) -> bool:
         stack, found = _STACK.fullmatch(plain), _REPR.fullmatch(plain)
-        monitored = _MONITOR_STACK.fullmatch(plain)
+        monitored = _MONITOR_STACK.fullmatch(plain) if plain.endswith(_MONITOR_END) else None
         if stack is not None:
             found = _REPR.match(stack[1])
         if found is None and monitored is None:
@@ -515,6 +516,8 @@ def _cells(shown: str) -> Sequence[str] | None:
 
 def _unpadded(shown: str) -> Sequence[str] | None:
     """The cells of a row whose padding is lost, in a chat for instance: names with blanks cannot be told then."""
+    if len(shown) > MAX_FRAME_LINE:
+        return None
     found = re.fullmatch(
         r"(\d{1,20})\s+(0x[0-9a-f]{1,16})\s+(\S+)\s+(\S+(?: -> \S+)*)(?:\s+(\S+(?: -> \S+)*)\s+(\S+))?"
         r"\s+(0x[0-9a-f]{1,16})\s*",

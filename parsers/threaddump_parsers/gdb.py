@@ -50,7 +50,7 @@ _PYTHON = re.compile(
     rb"Traceback \(most recent call first\):|Unable to locate python frame|#\d+ +(?:Frame 0x|.*\b_?PyEval_)", re.DOTALL
 )
 """Lines that only a Python process has."""
-_AHEAD = 2000
+_AHEAD, _THREAD_LINES = 2000, 200
 _INFERIOR = re.compile(rb"\[Inferior \d{1,9} \(process (\d{1,20})\) (?:detached|exited)")
 _REPR = re.compile(rb"Frame 0x([0-9a-f]{1,16}), for file (.{1,4096}?), line (\d{1,9}|\?), in (\S{1,500}) \(", re.DOTALL)
 _NUMBERED = re.compile(rb"#(\d{1,9}) +(?:0x[0-9a-f]{1,16} in )?(.*)", re.DOTALL)
@@ -82,8 +82,14 @@ def claims(line: bytes) -> bool:
 
 def parse(lines: Lines) -> Iterator[Dump]:
     """Read a stretch of dumps; nothing where no line shows that the process runs Python."""
-    if any(_PYTHON.match(line.lstrip()) for _, line in lines.peek(_AHEAD)):
-        yield from _Reader().run(lines)
+    # In the midst of what was refused at its first thread, only this thread is looked at.
+    within = any(line.startswith(b"#") for _, line in lines.last)
+    for number, (_, line) in enumerate(lines.peek(_THREAD_LINES if within else _AHEAD)):
+        if within and number and claims(line):
+            return
+        if _PYTHON.match(line.lstrip()):
+            yield from _Reader().run(lines)
+            return
 
 
 def _frame(plain: bytes) -> Frame | None:

@@ -1,4 +1,4 @@
-"""Dumps that processes write of themselves, one trap each; and what holds for all that print the innermost last."""
+"""Dumps that processes write of themselves, one trap each; and what holds for all dumps made of Python's tracebacks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threaddump_parsers import Parser, claimant, parsers, profiling_sampling, pystack, traceback_recipes, uwsgi
+from threaddump_parsers import (
+    Parser,
+    asyncio_tasks,
+    claimant,
+    gdb,
+    gevent,
+    parsers,
+    profiling_sampling,
+    pystack,
+    traceback_recipes,
+    uwsgi,
+)
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump
 
@@ -20,6 +31,9 @@ FORMATS: dict[str, Parser] = {
     "traceback": traceback_recipes,
     "profiling-sampling": profiling_sampling,
     "uwsgi": uwsgi,
+    "gdb-py": gdb,
+    "asyncio": asyncio_tasks,
+    "gevent": gevent,
 }
 SAMPLES = {
     name: sorted(path for path in (FIXTURES / name).iterdir() if not path.name.endswith(".golden.json"))
@@ -315,9 +329,29 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "names without stacks": lambda n: "MainThread\n" * n,
     "files": lambda n: "thread_id = a" + " filename = b lineno = 1" * n + "\n",
     "threads": lambda n: "".join(f"# ThreadID: {i + 10_000}\n" + 'File: "a", line 1, in f\n' * 3 for i in range(n)),
+    "gdb without Python": lambda n: 'Thread 1 (Thread 0x7f (LWP 7) "a"):\n#0  0x00 in f () at a.c:1\n\n' * n,
+    "gdb arguments": lambda n: (
+        f"{GDB}#1  _PyEval_EvalFrame (f=Frame 0x1, for file a" + ", line 1, in f" * n + ") at a.c:1\n"
+    ),
+    "gdb objects": lambda n: f"{GDB}#1  cfunction_call (func=" + "<built-in method a of " * n + ") at a.c:1\n",
+    "reprs": lambda n: (
+        "<Task pending name='a' coro=<f() running at a" + " wait_for=<Task pending name='b" * n + ">\n" * 2
+    ),
+    "coroutines": lambda n: ("<Task pending" + " coro=<f() running at a" * n + ">\n") * 2,
+    "a graph": lambda n: "* Task(name='a', id=0x1)\n  |   File 'a" + "', line 1, in f" * n + "\n",
+    "awaiters": lambda n: "".join(f"{' ' * 4 * i}* Task(name='t', id={i + 1:#x})\n" for i in range(min(n, 400))),
+    "a row": lambda n: f"{PS}17 0x1 name" + " -> a b" * n + "\n",
+    "a deep tree": lambda n: "└── (T) a\n" + "".join(f"{'    ' * i}└── (T) a\n" for i in range(1, min(n, 400))),
+    "a column": lambda n: f"{AIOMONITOR}| 17  a" + "  b" * n + " |\n",
+    "monitored": lambda n: f"{AIOMONITOR}Stack of <Task name=a" + " coro=>" * n + "\n",
+    "greenlets": lambda n: GEVENT + " +--- <Greenlet" + " at 0x1: a>" * n + "\n",
     "guru": lambda n: "---- Thread #12345 ----\n" + "a:1" * n + " in\n",
 }
 WEB = "Traceback for thread 1 (a) [] (most recent call last):\n"
+GDB = 'Thread 1 (Thread 0x7f (LWP 7) "a"):\nTraceback (most recent call first):\n'
+PS = (FIXTURES / "asyncio" / "ps.txt").read_text("utf-8").splitlines(keepends=True)[0]
+AIOMONITOR = "| Task ID          State    Name     Coroutine  Created Location      Since     |\n"
+GEVENT = f"{'*' * 80}\n* Greenlets\n{'*' * 80}\n---- Thread boundary\n"
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -333,3 +367,74 @@ def test_time_is_linear(name: str) -> None:
 
     seconds(100)
     assert seconds(4_000) < 2
+
+
+# The order of frames
+
+Printed = tuple[str, str, int]
+
+
+def as_faulthandler(frames: list[Printed]) -> str:
+    body = "".join(f'  File "{file}", line {line} in {function}\n' for function, file, line in frames)
+    return f"Current thread {A} (most recent call first):\n{body}"
+
+
+def as_py_bt(frames: list[Printed]) -> str:
+    body = "".join(f'  File "{file}", line {line}, in {function}\n    x = 1\n' for function, file, line in frames)
+    return f"{GDB}{body}"
+
+
+def outermost_first(indent: str, frames: list[Printed]) -> str:
+    return "".join(
+        f'{indent}File "{file}", line {line}, in {function}\n{indent}  x = 1\n' for function, file, line in frames[::-1]
+    )
+
+
+def as_call_graph(frames: list[Printed]) -> str:
+    body = "".join(f"  |   File '{file}', line {line}, in async {function}()\n" for function, file, line in frames)
+    return f"* Task(name='a', id=0x1)\n  + Call stack:\n{body}"
+
+
+def as_uwsgi(frames: list[Printed]) -> str:
+    body = "".join(
+        f"thread_id = a filename = {file} lineno = {at} function = {name}\n" for name, file, at in frames[::-1]
+    )
+    return f"*** uWSGI Python tracebacker output ***\n\n{body}"
+
+
+REPR = "<Task pending name='a' coro=<f() running at /a.py:1> wait_for=<Future pending>>"
+DIALECTS: dict[str, Callable[[list[Printed]], str]] = {
+    "faulthandler": as_faulthandler,
+    "gdb-py": as_py_bt,
+    "traceback": lambda frames: f"# ThreadID: 12345\n{outermost_first('  ', frames)}",
+    "traceback, File:": lambda frames: "# ThreadID: 12345\n" + body_a(outermost_first("  ", frames)),
+    "pystack": lambda frames: WEB + outermost_first("    ", frames).replace('File "', '(Python) File "'),
+    "profiling-sampling": lambda frames: (
+        f"Stack dump, thread 1 (idle; most recent call last):\n{outermost_first('  ', frames)}"
+    ),
+    "uwsgi": as_uwsgi,
+    "asyncio": as_call_graph,
+    "asyncio, print_stack": lambda frames: (
+        f"Stack for {REPR} (most recent call last):\n{outermost_first('  ', frames)}"
+    ),
+    "gevent": lambda frames: f"{GEVENT}<Greenlet at 0x1: a>\n :    Running:\n{outermost_first(' :      ', frames)}",
+}
+FRAMES = st.lists(
+    st.tuples(
+        st.sampled_from(["get", "run", "<lambda>", "<module>", "Shop.get", "outer.<locals>.inner"]),
+        st.sampled_from(["/srv/app/shop.py", "/usr/lib/python3.11/queue.py", "/srv/my app/x, y.py"]),
+        st.integers(1, 9_999),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(FRAMES, st.sampled_from(sorted(DIALECTS)))
+def test_one_stack_is_the_same_in_all_dialects(frames: list[Printed], dialect: str) -> None:
+    if "uwsgi" in dialect:
+        frames = [(function, file.replace(" ", "_"), line) for function, file, line in frames]
+    (dump,) = read(DIALECTS[dialect](frames))
+    (thread,) = dump.threads
+    assert dump.format == dialect.partition(",")[0]
+    assert [(frame.function, frame.file, frame.line) for frame in thread.stack] == frames
