@@ -155,6 +155,8 @@ class _Reader(DumpReader):
         self._path: list[Thread | Frame | None] = []
         """Of a tree or graph: what is printed at each level above the line at hand."""
         self._parents: dict[Thread, Thread | None] = {}
+        self._again = False
+        """Whether the frames that come next are of a task of the graph that was printed before, or of a future."""
         self._last_first = False
         """Whether the frames of the thread at hand come innermost last."""
         self._foreign = False
@@ -325,8 +327,8 @@ class _Reader(DumpReader):
         return self.thread is not None and bool(self.stack) and not self.gap  # the source line
 
     def _read_frame(self, number: int, frame: Frame) -> bool:
-        if self._form == "graph" and (not self._path or self._path[-1] is not self.thread):
-            self.grammar()  # of a task printed before, or of a future
+        if self._form == "graph" and self._again:
+            self.grammar()
             return True
         if self.thread is None:
             self._enter("stacks", number)
@@ -344,6 +346,7 @@ class _Reader(DumpReader):
                 self._begin("graph", number)  # printed a second time: the next dump
             self._enter("graph", number)
             thread = self._tasks.get(task_id)
+            self._again = thread is not None
             if thread is None:
                 thread = self._add(number, text(found[3]), task_id)
                 thread.address = task_id
@@ -355,6 +358,7 @@ class _Reader(DumpReader):
         else:
             self._enter("graph", number)
             self.grammar()
+            self._again = True
         del self._path[level:]
         awaited = next((node for node in reversed(self._path) if isinstance(node, Thread)), None)
         if thread is not None and awaited is not None:
@@ -368,10 +372,12 @@ class _Reader(DumpReader):
         if found is None:
             return False
         level = len(found[1]) // 4
-        if level == 0 and (found["frame"] is not None or self._form != "tree" or self._pending):
+        if level == 0:
             if found["frame"] is not None:
                 return False
-            self._begin("tree", number)
+            again = self.dump is not None and bool(self.dump.threads) and self.dump.threads[0].name == found["task"]
+            if self._form != "tree" or self._pending or again:
+                self._begin("tree", number)
         elif self._form != "tree":
             return False
         if level > len(self._path):
