@@ -333,6 +333,10 @@ TRUTHS: dict[str, Truth] = {
     ),
     "gdb-py/py-bt-full-names.txt": Truth((11,), LOCKS_AND_GIL, (Behind("refresher", 4), Behind("ordering", 2))),
     "gdb-py/py-bt-waiting-for-gil.txt": Truth((11,), LOCKS_AND_GIL, (Behind("", 4), Behind("", 2))),
+    "*/core-segfault.txt": Truth((3,), (Doing("running", 1, "string_at"),)),
+    "gdb-py/core-segfault.txt": Truth((3,), (Doing("sleep", 1, "nap"),)),
+    "pystack/core-of-a-live-process.txt": Truth((4,)),
+    "pystack/subinterpreters.txt": Truth((4,)),
     "asyncio/call-graph.txt": TASKS,
     "asyncio/print-stack.txt": Truth((32,)),
     "asyncio/ps-loop-blocked-python-3.15.txt": Truth((5,), (Doing("sleep", 3, "", "heartbeat-"),)),
@@ -488,7 +492,7 @@ UNQUALIFIED = (
     *(name for name in NAMES if re.match(r"py-spy/version-0\.(?:[123]\.|4\.[02])", name)),
     *(name for name in NAMES if name.startswith("faulthandler/python-3.")),
     *(name for name in NAMES if name.startswith(("pystack/lock-contention", "traceback/lock-contention"))),
-    *(name for name in NAMES if name.startswith("gdb-py/") and "http" not in name and "primitives" not in name),
+    *(name for name in NAMES if name.startswith("gdb-py/") and ("lock" in name or TRUTHS.get(name, Truth(())).behind)),
 )
 
 WRONG: dict[tuple[str, str], str] = {

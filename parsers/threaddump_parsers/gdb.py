@@ -29,14 +29,14 @@ from collections.abc import Iterator
 
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Lock, Thread
-from threaddump_parsers.python_frames import DumpReader, clean, number_of, text
+from threaddump_parsers.python_frames import LIVE, DumpReader, clean, number_of, text
 
 FORMAT = "gdb-py"
 TITLE = "gdb's backtraces of a Python process"
 CAPTURE = (
     ("gdb -p PID -batch -ex 'thread apply all py-bt'", "needs the interpreter's debug symbols and its python-gdb.py"),
 )
-INITIALS = b"T\x1b"
+INITIALS = b"TP\x1b"
 
 # thread := "Thread " number " (" ["Thread 0x" address " ("] ("LWP " | "process ") id [")"] [' "' name '"'] "):"
 _THREAD = re.compile(
@@ -44,6 +44,11 @@ _THREAD = re.compile(
     rb'(?: "(.{0,999})")?(?: \(Exiting\))?\):',
     re.DOTALL,
 )
+_DIED = re.compile(
+    rb"(?:Program terminated with signal|Thread [\d.]{1,20} (?:\"[^\"]{0,99}\" )?received signal)"
+    rb" (SIG\w{1,10}), [A-Z][^.]{1,60}\."
+)
+_CURRENT = re.compile(rb"\[Current thread is \d{1,9} \((?:Thread 0x[0-9a-f]{1,16} \()?(?:LWP|process) (\d{1,20})\)")
 _TRACEBACK = b"Traceback (most recent call first):"
 _NO_FRAME = b"Unable to locate python frame"
 _PYTHON = re.compile(
@@ -76,8 +81,11 @@ _SIGNALS = ("threading.py", "queue.py", "concurrent/futures/_base.py", "multipro
 
 
 def claims(line: bytes) -> bool:
-    """The header of a thread, of whatever process gdb prints it."""
-    return line.startswith((b"Thread ", b"\x1b")) and _THREAD.fullmatch(clean(line)) is not None
+    """The header of a thread, of whatever process gdb prints it, or what the process died of."""
+    if not line.startswith((b"Thread ", b"Program terminated", b"\x1b")):
+        return False
+    plain = clean(line)
+    return _THREAD.fullmatch(plain) is not None or _DIED.fullmatch(plain) is not None
 
 
 def parse(lines: Lines) -> Iterator[Dump]:
@@ -85,7 +93,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
     # In the midst of what was refused at its first thread, only this thread is looked at.
     within = any(line.startswith(b"#") for _, line in lines.last)
     for number, (_, line) in enumerate(lines.peek(_THREAD_LINES if within else _AHEAD)):
-        if within and number and claims(line):
+        if within and number and _THREAD.fullmatch(clean(line)) is not None:
             return
         if _PYTHON.match(line.lstrip()):
             yield from _Reader().run(lines)
@@ -122,6 +130,7 @@ class _Reader(DumpReader):
         self._programs: set[str] = set()
         """The names in the headers: the program's, until a thread is given one of its own."""
         self._unreadable = 0
+        self._selected: int | None = None
 
     def read(self, number: int, line: bytes) -> bool:
         frame = self.table.frame(line) if self.thread is not None else None
@@ -139,12 +148,29 @@ class _Reader(DumpReader):
             self._programs.add(name)
             self._last, self._lock = b"", None
             return True
+        died = _DIED.fullmatch(plain)
+        if died is not None:
+            name = text(died[1])
+            self.begin(number, number).died = name if name not in LIVE | {"SIGINT"} else None
+            return True
         inferior = _INFERIOR.match(plain)
         if inferior is not None and self.dump is not None:
             self.grammar()
             self.dump.pid = number_of(inferior[1])
             return True
-        return self.thread is not None and self._read_below(number, plain)
+        if self.dump is not None and plain.startswith(b"warning: "):
+            self.grammar()
+            return True
+        if self.thread is None:
+            return self.dump is not None and self._read_selected(plain)
+        return self._read_below(number, plain)
+
+    def _read_selected(self, plain: bytes) -> bool:
+        """Read the thread and the frame that gdb selects: of a core file, those of the signal."""
+        current = _CURRENT.match(plain)
+        if current is not None:
+            self._selected = number_of(current[1])
+        return current is not None or plain.startswith((b"#0 ", b"[Switching to"))
 
     def _read_below(self, number: int, plain: bytes) -> bool:
         """Read a line below the header of a thread."""
@@ -278,6 +304,8 @@ class _Reader(DumpReader):
             if shared[lock.id] > 1:
                 thread.blocked_on = lock  # without Python frames: what one thread alone is notified by is not shared
         for thread in dump.threads:
+            if dump.died is not None and thread.native_id == self._selected:
+                dump.died_in = thread
             if thread.native_id is not None and thread.native_id == dump.pid:
                 thread.name = "MainThread"
             elif len(self._programs) == 1 and thread.name in self._programs:
@@ -291,4 +319,5 @@ class _Reader(DumpReader):
         self._locks.clear()
         self._distinct.clear()
         self._programs.clear()
+        self._selected = None
         self._unreadable = 0

@@ -201,6 +201,10 @@ class Dump:
     pid: int | None = None
     command: str | None = None
     event: Event | None = None
+    died: str | None = None
+    """What ended the process, as printed: ``Segmentation fault``, ``SIGSEGV``. None: it lived, or nothing says so."""
+    died_in: Thread | None = None
+    """The thread in which it happened, where the dump says so."""
     threads: list[Thread] = field(default_factory=list)
     deadlocks: list[ReportedDeadlock] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)

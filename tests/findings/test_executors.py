@@ -114,15 +114,21 @@ RULES = {
     "gil-held",
     "out-of-memory",
     "pool-bloat",
+    "process-died",
     "queue-full",
     "shutdown-in-progress",
     "threads-per-request",
     "too-many-threads",
     "write-stall",
 }
+DIED = {("process-died", "high"), ("shutdown-in-progress", "info")}
 SPOKEN_OF = {
     "faulthandler/deep-recursion-100-frames.txt": {("deep-recursion", "low")},
     "faulthandler/executor-starvation.txt": {("executor-starved", "high")},
+    "faulthandler/fatal-error.txt": {("process-died", "high")},
+    "gdb-py/core-segfault.txt": DIED,
+    "py-spy/core-segfault.txt": DIED,
+    "pystack/core-segfault.txt": DIED,
     "gevent/blocked-loop.txt": {("event-loop-blocked", "high")},
     "hotspot/executor-starvation.txt": {("executor-starved", "high")},
     "hotspot/java25-pinned-carriers.txt": {("carriers-pinned", "medium")},

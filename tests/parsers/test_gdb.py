@@ -157,6 +157,21 @@ def test_a_process_without_python_is_not_read() -> None:
     assert lines.peek(1)[0][0] == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "died"),
+    [
+        ("Program terminated with signal SIGSEGV, Segmentation fault.", "SIGSEGV"),
+        ('Thread 2 "python3" received signal SIGABRT, Aborted.', "SIGABRT"),
+        ('Thread 2 "python3" received signal SIGINT, Interrupt.', None),
+    ],
+)
+def test_what_the_process_died_of(said: str, died: str | None) -> None:
+    selected = "#0  __strlen_evex () at strlen.S:79\n[Current thread is 1 (Thread 0x7f (LWP 8168))]\n\n"
+    dump = only(f"{said}\n{selected}{WAITER}\nwarning: Section `.reg' in core file too small.\n{COMPUTING}")
+    assert (dump.line, dump.died) == (1, died)
+    assert dump.died_in is (dump.threads[1] if died else None)
+
+
 def test_a_thread_seen_again_starts_the_next_dump() -> None:
     assert [len(dump.threads) for dump in parse(f"{WAITER}\n{MAIN}\n[New LWP 9]\n{WAITER}\n{MAIN}")] == [2, 2]
 
@@ -164,7 +179,8 @@ def test_a_thread_seen_again_starts_the_next_dump() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        'Thread 2 "worker" received signal SIGSEGV, Segmentation fault.',
+        'Thread 2 "worker" hit Breakpoint 1, f () at a.c:1',
+        "Program received signal SIGINT, Interrupt.",
         "Thread 14 (idle)",
         "Thread 1 (most recent call first):",
         "Thread 0x7f3af2ffd6c0 (LWP 1):",

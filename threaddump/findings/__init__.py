@@ -42,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     loops.event_loop_blocked,
     loops.gil_held,
     stalls.stalled,
+    runtime.process_died,
     runtime.finalizer_stuck,
     runtime.out_of_memory,
     runtime.exceptions_thrown,
