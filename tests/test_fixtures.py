@@ -315,6 +315,9 @@ TRUTHS: dict[str, Truth] = {
     "traceback/logging-lock.txt": Truth(
         (7,), (Doing("lock-wait", 5, "acquire"), Doing("io", 1)), (Behind("req-0", 5),)
     ),
+    "traceback/celery-cry.txt": Truth((5,), (Doing("idle", 2, "work", "worker-"),)),
+    "traceback/hanging-threads.txt": Truth((4,), (Doing("idle", 2, "work", "worker-"),)),
+    "traceback/manhole.txt": Truth((6,), (Doing("idle", 2, "work"),)),
     "traceback/oslo-guru-meditation.txt": RECIPE,
     "traceback/py*.txt": RECIPE,
     "traceback/pytest-timeout-in-a-failure.txt": Truth((1,)),

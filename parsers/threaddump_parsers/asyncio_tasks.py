@@ -42,7 +42,15 @@ from itertools import pairwise
 
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, ReportedDeadlock, Stack, Thread
-from threaddump_parsers.python_frames import MAX_FRAME_LINE, DumpReader, clean, innermost_first, number_of, text
+from threaddump_parsers.python_frames import (
+    MAX_FRAME_LINE,
+    MAX_TEXT,
+    DumpReader,
+    clean,
+    innermost_first,
+    number_of,
+    text,
+)
 
 FORMAT = "asyncio"
 TITLE = "asyncio tasks"
@@ -76,9 +84,8 @@ _SECTIONS = (b"+ Call stack:", b"+ Awaited by:")
 _STACK = re.compile(rb"(?:Stack for|No stack for|Traceback for) (<.*>)(?: \(most recent call last\):)?", re.DOTALL)
 _REPR = re.compile(rb"<\w{0,99}Task (pending|finished|cancelled|cancelling)\b(.*)>", re.DOTALL)
 _NAME = re.compile(rb" name=(['\"])(.*?)\1(?= coro=| \w+=|>|$)", re.DOTALL)
-_CORO = re.compile(
-    rb" coro=<(\S{1,500}?)\(\) (?:running at|done, defined at|defined at) ([^\n>]{1,4096}?):(\d{1,9})[,> ]"
-)
+_AT = re.compile(rb" (?:running|defined) at ")
+_PLACE = re.compile(rb"([^\n]{1,4096}?):(\d{1,9})(?=[,> ]|$)")
 _WAIT_FOR = re.compile(rb" wait_for=<(\w{1,99}) (\w{1,20})(?: name=(['\"])(.*?)\3 coro=)?", re.DOTALL)
 _MONITOR_COLUMNS = ("Task ID", "State", "Name", "Coroutine", "Created Location", "Since")
 _MONITOR_TABLE = re.compile(rb"\| Task ID +State +Name +Coroutine +Created Location +Since +\|")
@@ -214,9 +221,9 @@ class _Reader(DumpReader):
         else:
             thread = self._add_named(number, _task_name(found[2]))
             self._describe(thread, text(found[1]), found[2])
-            coroutine = _CORO.search(found[2]) if stack is None else None
-            if coroutine is not None:
-                self.add_frame(number, self._place(text(coroutine[1]), text(coroutine[2]), int(coroutine[3])))
+            place = _coroutine(found[2]) if stack is None else None
+            if place is not None:
+                self.add_frame(number, self._place(*place))
         self._last_first = True
         return True
 
@@ -481,6 +488,18 @@ def _task_name(fields: bytes) -> str:
     """The name in the ``repr`` of a task; Python 3.7 prints none."""
     found = _NAME.match(fields)
     return text(found[2]) if found is not None else ""
+
+
+def _coroutine(fields: bytes) -> tuple[str, str, int] | None:
+    """Where the coroutine is: ``coro=<pay() running at /srv/shop.py:8>`` or ``coro=<pay() done, defined at ..:8>``."""
+    shown = fields.partition(b" coro=<")[2].partition(b">>")[0]
+    function, _, rest = shown.partition(b"()")
+    at = _AT.search(rest[:MAX_TEXT])
+    # The first ">" or "," after a colon and digits ends the place; "<frozen importlib>" has one of its own.
+    place = _PLACE.match(rest, at.end()) if at is not None else None
+    if place is None or not function:
+        return None
+    return text(function), text(place[1]), int(place[2])
 
 
 def _tree_frame(shown: str) -> Frame:

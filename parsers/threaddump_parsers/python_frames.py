@@ -251,7 +251,7 @@ class DumpReader:
             self.known = _NO_FRAMES.get
             if self.dump is not None:
                 self.dump.end_line = number - 1
-        blank = not line.strip(b" \t\r\n-")  # or the rule that py-spy prints before a subprocess
+        blank = not line.strip(b" \t\r\n-=")  # or a rule: py-spy prints one before a subprocess
         other = None if blank else claimant(line)
         if other is not None and other.FORMAT != self.FORMAT:
             # The two lines before it and the line itself.

@@ -132,6 +132,12 @@ HEADERS: dict[str, tuple[str, str | None]] = {
     f"Thread web-1 ({DECIMAL})": ("web-1", A),
     f"~~~~~~ Stack of web-1 ({DECIMAL}) ~~~~~~": ("web-1", A),
     f"# ThreadID: {DECIMAL}": ("", A),
+    f"# Thread #0 (id={DECIMAL}), web-1": ("web-1", A),
+    f"######### ProcessID=17, ThreadID={DECIMAL} #########": ("", A),
+    f'---------- Thread {DECIMAL} "web-1" hangs  ----------': ("web-1", A),
+    f"Thread {DECIMAL}, <Thread(web-1, started daemon {DECIMAL})>:": ("web-1", A),
+    f"thread {DECIMAL}:": ("", A),
+    f"Thread {DECIMAL} {'=' * 64}": ("", A),
     f"# Thread: web-1({DECIMAL})": ("web-1", A),
     f"# Thread: Thread-1 (serve)({DECIMAL})": ("Thread-1 (serve)", A),
     f"# Thread: <Thread(web-1, started daemon {DECIMAL})> (db:prod) (uid:2)": ("web-1", A),
@@ -148,6 +154,40 @@ def test_headers(header: str, body: str) -> None:
     assert [(thread.name, thread.address) for thread in dump.threads[:1]] == [HEADERS[header]]
     assert [[frame.function for frame in thread.stack] for thread in dump.threads] == [["get", "_bootstrap"]] * 2
     assert dump.threads[0].stack is dump.threads[1].stack
+
+
+def test_the_source_in_the_line_of_the_frame() -> None:
+    frames = "".join(
+        f'File: "/srv/app/{file}.py", line 9, in {function}  {source}\n'
+        for file, function, source in (("a", "<lambda>", "get()"), ("b", "get", "with lock, other: pass  # in here"))
+    )
+    dumper = 'File: "/srv/app/a.py", line 3, in debug  for ident, stack in sys._current_frames().items():\n'
+    web, main = only(f"# ThreadID: 12345\n{frames}\n# ThreadID: 12346\n{frames}{dumper}").threads
+    assert [frame.function for frame in web.stack] == ["get", "<lambda>"]
+    assert main.stack is web.stack
+
+
+CRY = f"""\
+web-0
+{"=" * 49}
+{BODY}{"=" * 49}
+LOCAL VARIABLES
+{"=" * 49}
+{{'items': [1,
+           2],
+ 'timeout': None}}
+
+
+"""
+
+
+def test_the_variables_of_celery_are_those_of_the_innermost_frame() -> None:
+    main = CRY.replace("web-0", "MainThread").replace(BODY, MAIN_BODY)
+    dump = only(CRY + CRY.replace("web-0", "web-1") + main)
+    assert [thread.name for thread in dump.threads] == ["web-0", "web-1", "MainThread"]
+    assert [thread.locals for thread in dump.threads] == [{0: {"items": "[1", "timeout": "None"}}] * 2 + [None]
+    assert [[len(each.threads), each.unread_lines] for each in read((CRY + main) * 2)] == [[2, 0], [2, 0]]
+    assert len(only(CRY.replace("web-0", "MainThread")).threads) == 1
 
 
 def test_bare_names_above_stacks() -> None:
