@@ -157,6 +157,7 @@ SERIES = (
 )
 
 LOCKS_AND_GIL = (Doing("lock-wait", 4, "get"), Doing("sleep", 1, "order"))
+WAITS_FOR_GIL = (*LOCKS_AND_GIL, Doing("running", 1, "price"))
 TASKS = Truth(
     (32,),
     (
@@ -334,8 +335,8 @@ TRUTHS: dict[str, Truth] = {
         (Doing("lock-wait", 6), Doing("sleep", 1), Doing("external-call", 1)),
         (Behind("", 4), Behind("", 2)),
     ),
-    "gdb-py/py-bt-full-names.txt": Truth((11,), LOCKS_AND_GIL, (Behind("refresher", 4), Behind("ordering", 2))),
-    "gdb-py/py-bt-waiting-for-gil.txt": Truth((11,), LOCKS_AND_GIL, (Behind("", 4), Behind("", 2))),
+    "gdb-py/py-bt-full-names.txt": Truth((11,), WAITS_FOR_GIL, (Behind("refresher", 4), Behind("ordering", 2))),
+    "gdb-py/py-bt-waiting-for-gil.txt": Truth((11,), WAITS_FOR_GIL, (Behind("", 4), Behind("", 2))),
     "*/core-segfault.txt": Truth((3,), (Doing("running", 1, "string_at"),)),
     "gdb-py/core-segfault.txt": Truth((3,), (Doing("sleep", 1, "nap"),)),
     "pystack/core-of-a-live-process.txt": Truth((4,)),

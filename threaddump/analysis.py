@@ -153,7 +153,8 @@ def _python_hints(dump: Dump, facts: Facts, pid: int | str) -> list[str]:
         return [f"what a C call waits for: py-spy dump --native --pid {pid}"]
     if dump.format == "asyncio":
         hints = [f"what runs or blocks the loop's thread: py-spy dump --pid {pid}"]
-        if unknown:
+        suspended = (thread.state == "IDLE" for thread in dump.threads)
+        if any(verdict.kind == "unknown" and idle for verdict, idle in zip(facts.verdicts, suspended, strict=True)):
             hints.append(f"what a suspended task waits for, from Python 3.14: python -m asyncio pstree {pid}")
         return hints
     return []

@@ -39,6 +39,8 @@ CLASS_INIT = "class-init:"
 """Begins the id of the lock under which HotSpot initialises a class; it prints the class alone."""
 J9_CLASS_INIT = "java.lang.J9VMInternals$ClassInitializationLock"
 """The object that J9 has for it."""
+WANTS_GIL = re.compile("waiting for (?:the )?gil", re.IGNORECASE)
+"""The words of ``profiling.sampling``, of pystack and of gdb for a thread that waits for the interpreter lock."""
 SHARED_ROOTS = {
     "org.apache": 3,
     "org.apache.commons": 4,
@@ -154,6 +156,8 @@ class Classifier:
             return Verdict("idle")
         if thread.state == "BLOCKED" and thread.blocked_on is not None:
             return Verdict("lock-wait", None, self.catalog.by_id.get("jvm.sync.monitor"), timed=False)
+        if verdict is not None and WANTS_GIL.search(thread.printed_state or ""):
+            return replace(verdict, kind="running")  # ready to run
         if thread.awaits:
             return replace(verdict or Verdict("unknown"), kind="sync-wait")  # for the ends of other tasks
         return verdict or Verdict("unknown")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from threaddump.classify import WANTS_GIL
 from threaddump.findings.facts import KIND_WORDS, Facts, of_crew, short
 from threaddump.findings.runtime import BLOCKED, Shared, stacks
 from threaddump.report import Finding, Severity
@@ -22,8 +22,6 @@ SUSPENDED = ("py.task.", "py.asyncio.")
 """Entries of what a suspended task waits for: in a thread's stack their frames run."""
 GEVENT_BLOCKED = "appears to be blocked"
 """The words of gevent's monitor for a thread whose loop does not get on; its greenlets show where."""
-WANTS_GIL = re.compile("waiting for (?:the )?gil", re.IGNORECASE)
-"""The words of ``python -m profiling.sampling`` and of pystack for a thread that waits for the interpreter lock."""
 JVM_LOOPS = (
     "netty.channel.nio.NioEventLoop.processSelectedKeys",
     "netty.channel.nio.NioIoHandler.processSelectedKeys",
