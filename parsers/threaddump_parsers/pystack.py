@@ -172,6 +172,8 @@ class _Reader(DumpReader):
         if status:
             thread.printed_state = ", ".join(status)
             thread.gil = "Has the GIL" in status
+            if "Thread terminated" in status:
+                thread.state = "TERMINATED"
 
     def _read_remark(self, number: int, plain: bytes) -> bool:
         """Read a line that is neither a header nor of a frame."""

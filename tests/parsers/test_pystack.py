@@ -134,6 +134,11 @@ def test_a_thread_without_frames() -> None:
     assert [(thread.native_id, len(thread.stack)) for thread in dump.threads] == [(7, 0), (30, 1)]
 
 
+def test_a_thread_that_is_over() -> None:
+    (thread,) = only(MAIN.replace("[Has the GIL]", "[]").replace("[]", "[Thread terminated]")).threads
+    assert (thread.state, thread.printed_state) == ("TERMINATED", "Thread terminated")
+
+
 def test_a_thread_seen_again_starts_the_next_dump() -> None:
     assert [len(dump.threads) for dump in parse(f"{WEB}\n{MAIN}\n{WEB}\n{MAIN}")] == [2, 2]
 
