@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from dumps import analyzed, dump, findings, thread, verdicts
 from threaddump.waits.deadlocks import find_cycles
 from threaddump.waits.tasks import decisive
-from threaddump_parsers.model import Dump, ReportedDeadlock, Thread
+from threaddump_parsers.model import Dump, Frame, ReportedDeadlock, Thread
 
+FRAMES: dict[str, Frame] = {}
 READ = ("asyncio/streams.py:StreamReader._wait_for_data", "asyncio/streams.py:StreamReader.read", "shop/bank.py:charge")
 IDLE = ("asyncio/queues.py:Queue.get", "shop/mail.py:consume")
 
@@ -53,6 +54,20 @@ def test_a_task_without_work_is_the_root_of_nothing() -> None:
 def test_a_task_that_is_over_is_not_waited_for() -> None:
     over = task("over", state="TERMINATED")
     assert analyzed(tasks(task("main", awaits=(over,)), over)).chains == []
+
+
+def test_tasks_without_files_take_a_lock_in_a_coroutine() -> None:
+    def placeless(name: str, *functions: str) -> Thread:
+        made = task(name)
+        made.stack = tuple(FRAMES.setdefault(function, Frame(function)) for function in functions)
+        return made
+
+    lock = ("Lock.acquire", "_ContextManagerMixin.__aenter__")
+    waiters = [placeless(f"order-{number}", *lock, "Stock.get") for number in range(6)]
+    others = [placeless(f"mail-{number}", *lock, "send_mail") for number in range(3)]
+    report = analyzed(tasks(*waiters, *others, placeless("refresh", "StreamReader.read", "Stock.refresh")))
+    owners = {lock.id: (lock.owner and lock.owner.thread, len(lock.waiting)) for lock in report.locks}
+    assert owners == {"Stock.get": ("refresh", 6), "send_mail": (None, 3)}
 
 
 def test_a_circle_is_a_deadlock() -> None:

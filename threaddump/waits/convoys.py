@@ -22,6 +22,8 @@ LOGGING = "py-logging"
 CONVOY = 3
 """Threads at one line before it is called a convoy."""
 _LOCK_CLASSES = ("asyncio/locks.py", "/threading.py", "multiprocessing/synchronize.py")
+_LOCK_METHODS = frozenset({"Lock.acquire", "Semaphore.acquire", "_ContextManagerMixin.__aenter__"})
+"""asyncio's own, where a dump prints coroutines without their files."""
 _NOT_CODE_OF_A_CLASS = ("<module>", "<lambda>", "<listcomp>", "<genexpr>")
 
 
@@ -104,7 +106,7 @@ def _at_one_line(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
             by_line[thread.blocked_on.id].append(index)  # gdb prints which lock it is
         elif verdict.kind == "unknown" and thread.virtual:
             continue  # a suspended task is in no C call: what it waits for is in frames that were not printed
-        elif leaf.line is not None and leaf.function not in _NOT_CODE_OF_A_CLASS:
+        elif (leaf.line is not None or leaf.file is None) and leaf.function not in _NOT_CODE_OF_A_CLASS:
             by_line[leaf.file, leaf.function, leaf.line].append(index)
     for waiters in by_line.values():
         convoy = _convoy(dump, verdicts, waiters) if len(waiters) >= CONVOY else None
@@ -116,14 +118,18 @@ def _at_one_line(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
 def _python_leaf(thread: Thread) -> Frame | None:
     """The innermost Python frame, but not one of the lock's own: all locks of a class share those."""
     frames = [frame for frame in thread.stack if not frame.native]
-    users = (frame for frame in frames if not (frame.file or "").endswith(_LOCK_CLASSES))
+    users = (
+        frame
+        for frame in frames
+        if (not frame.file.endswith(_LOCK_CLASSES) if frame.file is not None else frame.function not in _LOCK_METHODS)
+    )
     return next(users, frames[0] if frames else None)
 
 
 def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Convoy | None:
     leaf = _python_leaf(dump.threads[waiters[0]])
     assert leaf is not None
-    where = f"{python_path(leaf.file or '?')}:{leaf.line}"
+    where = f"{python_path(leaf.file)}:{leaf.line}" if leaf.file is not None else leaf.function
     lock = dump.threads[waiters[0]].blocked_on
     known = lock is not None or verdicts[waiters[0]].kind == "lock-wait"
     places = {place for index in waiters if (place := _python_leaf(dump.threads[index])) is not None}
@@ -131,7 +137,7 @@ def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Conv
     if not known and not inside:
         return None  # nothing but a line in common: they may well sleep or compute there
     what = "take a lock" if known else "stand in a C call, probably to take a lock,"
-    stand = f"{len(waiters)} threads {what} at {where}"
+    stand = f"{len(waiters)} threads {what} {'at' if leaf.file is not None else 'in'} {where}"
     if len(inside) == 1:
         holder = dump.threads[inside[0]].label
         reason = f'{stand}; "{holder}" alone is inside the same code, past that line'
