@@ -47,7 +47,9 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
             else "do not use one class in the static initialiser of the other"
             if cycle.type == "class-init"
             else "take the locks in one order everywhere, or use tryLock with a timeout",
-            "restart this process: a deadlock never ends by itself",
+            "restart this process: a deadlock never ends by itself"
+            if cycle.locks
+            else "cancel one of the tasks, or restart this process: such a circle never ends by itself",
         ],
         recovery=["restart of this process alone; the locks live and die with it"]
         if cycle.locks
