@@ -238,6 +238,8 @@ class Phrases:
         class_name = class_name or self._lock_classes.get(lock_id or "")
         if lock_id and not class_name:
             class_name, _, lock_id = lock_id.rpartition(" ")
+        if lock_id and (class_name or "").endswith(f" {lock_id}"):
+            lock_id = None  # told by the coroutine that takes it, which has no file
         parts = (short_class(class_name) if class_name else "", clean(lock_id or "", 200))
         return " ".join(part for part in parts if part) or "a lock"
 
