@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from threaddump.classify import Verdict
 from threaddump.findings.calls import hot_calls
 from threaddump.findings.facts import KIND_WORDS, Facts, of_crew, short
+from threaddump.findings.stalls import stalls
 from threaddump.groups import integration
 from threaddump.report import Finding, Severity
 
@@ -20,7 +21,7 @@ MEETING = 10
 """Threads that have to meet there."""
 ANYWHERE = frozenset({"external-call", "io", "running"})
 """Kinds in which threads may meet; other waits count for request threads alone: elsewhere they are often a rest."""
-IN_A_REQUEST = frozenset({"sync-wait", "sleep"})
+IN_A_REQUEST = frozenset({"sync-wait"})
 MANY_PEERS = frozenset(
     {"http", "http2", "soap", "websocket", "tcp", "udp", "tls", "dns", "unix-socket", "rmi", "corba", "grpc", "thrift"}
     | {"hessian", "dubbo", "client-io", "client-request-body", "client-response", "server-request-body"}
@@ -91,6 +92,7 @@ def shared_bottleneck(facts: Facts) -> Iterable[Finding]:
     another rule tells what they wait for are left out.
     """
     told = {index for call in hot_calls(facts) for index in call.threads}
+    told.update(index for stalled in stalls(facts) for index in stalled.threads)
     told.update(facts.waits.graph.owner_of, facts.waits.graph.convoy_of)
     told.update(index for pool in facts.waits.pools for index in pool.waiters)
     alike: dict[int, list[int]] = defaultdict(list)

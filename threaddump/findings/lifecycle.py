@@ -153,9 +153,10 @@ def shutdown_in_progress(facts: Facts) -> Iterable[Finding]:
         threads = threads_with(facts, lambda keys: not SHUTDOWN.isdisjoint(keys))
         detail = "Shutdown hooks run in threads of their own and are waited for, without a timeout."
         # The thread that runs the hooks joins one after the other: the object it waits on is the hook's thread.
-        waited = [lock for index in threads if (lock := facts.dump.threads[index].waiting_on) is not None]
-        if waited:
-            detail += f" One is waited for now: a {waited[0].class_name}."
+        objects = (facts.dump.threads[index].waiting_on for index in threads)
+        hooks = [lock.class_name for lock in objects if lock is not None and lock.class_name != "java.lang.Thread"]
+        if hooks:
+            detail += f" One is waited for now: a {hooks[0]}."
         advice = "if it does not end: look for the hook's thread (often Thread-N or named after its framework)"
     else:
         threads = threads_with(facts, lambda keys: not PYTHON_SHUTDOWN.isdisjoint(keys))

@@ -194,7 +194,7 @@ def write_lock_starved(facts: Facts) -> Iterable[Finding]:
         convoy = convoys.get(lock.id)
         read = facts.dump.ownable_synchronizers and lock.class_name.startswith(_READ_WRITE[0])
         unknown = "No thread owns it for writing, so readers hold it" if read else "Its owner is not in this dump"
-        among = f" {convoy.reason[0].upper()}{convoy.reason[1:]}." if convoy is not None else ""
+        among = f" Of this dump, {convoy.reason.rpartition('; ')[2]}." if convoy is not None else ""
         yield facts.finding(
             "write-lock-starved",
             "medium" if len(threads) >= 10 else "low",

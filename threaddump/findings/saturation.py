@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from threaddump.findings.facts import KIND_WORDS, Crew, Facts, place_words
 from threaddump.findings.runtime import stacks
+from threaddump.findings.signals import at_work, named
 from threaddump.groups import QUIET
 from threaddump.report import Finding
 
@@ -41,6 +42,8 @@ SERVERS = {
 }
 GUNICORN = "gunicorn/workers/gthread.py:"
 """How the keys of the frames of its threads begin: they have the names of any executor's."""
+WAITS_FOR_THREADS = frozenset({"lock-wait", "pool-wait", "sync-wait"})
+"""Kinds whose cause is what other threads do."""
 LOW_CPU = 0.2
 """Share of one core per thread since it was started, below which a crew does not compute."""
 
@@ -106,23 +109,28 @@ def _saturated(facts: Facts, crew: Crew, kinds: Counter[str], stuck: int, server
         "in front of the process.",
         threads,
         [
-            f"do not add threads or CPU: begin at the root, {_root(facts, threads)}",
+            f"do not add threads or CPU: {_root(facts, threads)}",
             *["a restart brings the same picture back as soon as the requests do"] * (cut is None or not cut.cycle),
         ],
     )
 
 
 def _root(facts: Facts, threads: Sequence[int]) -> str:
-    """What most of the threads wait for in the end, or else the place where most of them are."""
+    """Where to begin: what most of the threads wait for in the end, or else the place where most of them are stuck."""
     cut = facts.cut(threads)
     if cut is not None:
-        return cut.words
+        return f"begin at the root, {cut.words}"
     places: dict[tuple[str, str | None], list[int]] = defaultdict(list)
     for index in threads:
         verdict = facts.verdicts[index]
         places[verdict.kind, verdict.caller or verdict.blocking_frame].append(index)
     (kind, where), found = max(places.items(), key=lambda place: len(place[1]))
-    return place_words(facts.names(found), kind, where)
+    if kind in WAITS_FOR_THREADS:
+        others = at_work(facts, found) if kind == "sync-wait" else []
+        if not others:
+            return "cut at the call or lock these threads wait for"
+        return f"begin with those that may let them go on, {named(facts, others)}"
+    return f"begin at {place_words(facts.names(found), kind, where)}"
 
 
 def _cpu(facts: Facts, crew: Crew, running: int) -> tuple[float | None, str]:

@@ -5,15 +5,15 @@ A dump names none of these threads. Whoever is at work in the code of the same c
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from threaddump.findings.facts import KIND_WORDS, Facts, home, of_crew, short
 from threaddump.groups import lock_id
 from threaddump.report import Finding, Severity
 
-PARTIES = {"latch": "latch", "barrier": "barrier", "phaser": "phaser", "exchanger": "exchanger"}
-"""Systems of the entries of waits for other parties, and what the object is called."""
+PARTIES = ("latch", "barrier", "phaser", "exchanger")
+"""Systems of the entries of waits for other parties, called like the object."""
 JAM = 3
 """Threads at one of these before it is told."""
 TIMED: dict[bool | None, str] = {True: ", with a timeout", False: ", without a timeout", None: ""}
@@ -46,23 +46,38 @@ def named(facts: Facts, threads: Sequence[int]) -> str:
 
 def latch_wait(facts: Facts) -> Iterable[Finding]:
     """Several threads wait at one latch, barrier, phaser or exchanger for somebody who has not come yet."""
-    objects: dict[tuple[str, object, str | None], list[int]] = defaultdict(list)
-    for index, (thread, verdict) in enumerate(zip(facts.dump.threads, facts.verdicts, strict=True)):
-        if verdict.kind == "sync-wait" and verdict.entry is not None and verdict.entry.system in PARTIES:
-            # An exchanger's object is all its own; Python prints none, and what has one line in common is one.
-            where = lock_id(thread) or (verdict.blocking_frame, verdict.caller)
-            objects[verdict.entry.system, where, verdict.caller].append(index)
-    for (system, _, caller), threads in objects.items():
-        if len(threads) >= JAM:
-            yield _latch(facts, PARTIES[system], caller, threads)
+    for system in PARTIES:
+        for threads in _at_one_object(facts, system):
+            if len(threads) >= JAM:
+                yield _latch(facts, system, threads)
 
 
-def _latch(facts: Facts, what: str, caller: str | None, threads: list[int]) -> Finding:
+def _at_one_object(facts: Facts, system: str) -> list[list[int]]:
+    """Threads that wait in this kind of object: by the object, or by the place where each parks on one of its own.
+
+    A phaser parks each thread on a node, and Python prints no objects.
+    """
+    waiting = [
+        index
+        for index, verdict in enumerate(facts.verdicts)
+        if verdict.kind == "sync-wait" and verdict.entry is not None and verdict.entry.system == system
+    ]
+    ids = Counter(lock_id(facts.dump.threads[index]) for index in waiting)
+    found: dict[object, list[int]] = defaultdict(list)
+    for index in waiting:
+        verdict, id = facts.verdicts[index], lock_id(facts.dump.threads[index])
+        shared = id is not None and ids[id] > 1
+        found[id if shared else (verdict.blocking_frame, verdict.caller)].append(index)
+    return list(found.values())
+
+
+def _latch(facts: Facts, what: str, threads: list[int]) -> Finding:
+    first = facts.verdicts[threads[0]]
     others = at_work(facts, threads)
     timed = all(facts.verdicts[index].timed for index in threads)
     share, crew = facts.share(threads)
     severity: Severity = "medium" if len(threads) >= 5 and share >= 0.25 and not others and not timed else "low"
-    words = TIMED[facts.verdicts[threads[0]].timed]
+    words = TIMED[first.timed] if len({facts.verdicts[index].timed for index in threads}) == 1 else ""
     who = (
         f"At work in the same classes, and perhaps the one they wait for: {named(facts, others)}."
         if others
@@ -72,7 +87,7 @@ def _latch(facts: Facts, what: str, caller: str | None, threads: list[int]) -> F
     return facts.finding(
         "latch-wait",
         severity,
-        f"{of_crew(threads, crew)} wait at one {what} in {short(caller)}{words}",
+        f"{of_crew(threads, crew)} wait at one {what} in {short(first.caller or first.blocking_frame)}{words}",
         f"They go on only when others count down or arrive, and no dump tells who that should be. {who}",
         threads,
         [
@@ -117,11 +132,7 @@ def missed_notify(facts: Facts) -> Iterable[Finding]:
 
 def permit_wait(facts: Facts) -> Iterable[Finding]:
     """Threads wait for a permit of a semaphore: all are taken, or some were never given back."""
-    places: dict[object, list[int]] = defaultdict(list)
-    for index, (thread, verdict) in enumerate(zip(facts.dump.threads, facts.verdicts, strict=True)):
-        if verdict.kind == "sync-wait" and verdict.entry is not None and verdict.entry.system == "semaphore":
-            places[lock_id(thread) or (verdict.blocking_frame, verdict.caller)].append(index)
-    for threads in places.values():
+    for threads in _at_one_object(facts, "semaphore"):
         severity = _breadth(facts, threads)
         if severity is not None:
             yield _permit(facts, severity, threads)
@@ -142,6 +153,7 @@ def _breadth(facts: Facts, threads: Sequence[int]) -> Severity | None:
 
 def _permit(facts: Facts, severity: Severity, threads: list[int]) -> Finding:
     first = facts.verdicts[threads[0]]
+    place = short(first.caller or first.blocking_frame)
     holders = at_work(facts, threads)
     words = TIMED[first.timed] if len({facts.verdicts[index].timed for index in threads}) == 1 else ""
     who = (
@@ -153,7 +165,7 @@ def _permit(facts: Facts, severity: Severity, threads: list[int]) -> Finding:
     return facts.finding(
         "permit-wait",
         severity,
-        f"{of_crew(threads, facts.crew(threads))} wait for a permit of a semaphore in {short(first.caller)}{words}",
+        f"{of_crew(threads, facts.crew(threads))} wait for a permit of a semaphore in {place}{words}",
         f"A semaphore records no owner, and often limits calls (a bulkhead, a rate). {who}",
         threads,
         [

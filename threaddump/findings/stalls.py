@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from threaddump.findings.calls import hot_calls
 from threaddump.findings.facts import KIND_WORDS, Facts, home, of_crew, short
@@ -142,8 +143,26 @@ STALLS = (
 )
 
 
+@dataclass(slots=True, frozen=True)
+class Stalled:
+    """Threads in one kind of wait, so many of them that it is told."""
+
+    stall: Stall
+    severity: Severity
+    groups: tuple[Group, ...]
+    threads: tuple[int, ...]
+
+
 def stalled(facts: Facts) -> Iterable[Finding]:
     """Many threads are in one kind of wait with a cause of its own, told by the catalog's kind, phase and system."""
+    for found in stalls(facts):
+        yield _finding(facts, found)
+
+
+@lru_cache(maxsize=1)
+def stalls(facts: Facts) -> list[Stalled]:
+    """The rows of the table that this dump shows."""
+    all_found = []
     hot = {group.id for call in hot_calls(facts) for group in call.groups}
     for stall in STALLS:
         groups = [g for g in facts.groups if _fits(facts, stall, g) and (stall.hot_too or g.id not in hot)]
@@ -152,7 +171,8 @@ def stalled(facts: Facts) -> Iterable[Finding]:
             threads = [index for index in threads if index in facts.request_threads]
         severity = _severity(facts, stall, threads)
         if severity is not None:
-            yield _finding(facts, stall, severity, groups, threads)
+            all_found.append(Stalled(stall, severity, tuple(groups), tuple(threads)))
+    return all_found
 
 
 def _fits(facts: Facts, stall: Stall, group: Group) -> bool:
@@ -183,7 +203,8 @@ def _severity(facts: Facts, stall: Stall, threads: Sequence[int]) -> Severity | 
     return "medium" if crew is not None and share >= 0.25 and not stall.share else None
 
 
-def _finding(facts: Facts, stall: Stall, severity: Severity, groups: Sequence[Group], threads: list[int]) -> Finding:
+def _finding(facts: Facts, found: Stalled) -> Finding:
+    stall, groups, threads = found.stall, found.groups, found.threads
     verdicts = [facts.verdicts[index] for index in threads]
     places = Counter(short(verdict.caller or verdict.blocking_frame) for verdict in verdicts)
     where = ", ".join(f"{place} ({count})" for place, count in places.most_common(3))
@@ -192,7 +213,7 @@ def _finding(facts: Facts, stall: Stall, severity: Severity, groups: Sequence[Gr
         detail += f" {_consumer(facts, groups, threads)}"
     return facts.finding(
         stall.id,
-        severity,
+        found.severity,
         f"{of_crew(threads, facts.crew(threads))} {stall.words}",
         detail,
         threads,
