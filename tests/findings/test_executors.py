@@ -99,6 +99,7 @@ def test_python_without_names() -> None:
 # Which of the rules of these modules speak about which real dump; about all others none of them does.
 
 RULES = {
+    "acceptor-missing",
     "carriers-pinned",
     "child-process-wait",
     "class-loading-contention",
@@ -112,12 +113,22 @@ RULES = {
     "file-stall",
     "finalizer-stuck",
     "gil-held",
+    "hot-code",
+    "kept-alive",
+    "latch-wait",
+    "missed-notify",
     "out-of-memory",
+    "permit-wait",
     "pool-bloat",
     "queue-full",
+    "shared-bottleneck",
     "shutdown-in-progress",
+    "sleep-in-requests",
+    "start-up-blocked",
+    "thread-creation",
     "threads-per-request",
     "too-many-threads",
+    "write-lock-starved",
     "write-stall",
 }
 SPOKEN_OF = {
@@ -126,7 +137,9 @@ SPOKEN_OF = {
     "hotspot/executor-starvation.txt": {("executor-starved", "high")},
     "hotspot/java25-pinned-carriers.txt": {("carriers-pinned", "medium")},
     "javacore/out-of-memory-synthetic.txt": {("out-of-memory", "high")},
+    "hotspot/names-hostile.txt": {("latch-wait", "low")},
     "py-spy/executor-starvation.txt": {("executor-starved", "high")},
+    "threadmxbean/names-hostile.txt": {("latch-wait", "low")},
 }
 
 

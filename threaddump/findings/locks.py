@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from threaddump.findings.calls import PHASES, timeout_words
 from threaddump.findings.facts import Facts, of_crew, short, short_class
 from threaddump.groups import QUIET
-from threaddump.report import Chain, Deadlock, Evidence, Finding, Severity, WaitNode
+from threaddump.report import Chain, ContendedLock, Deadlock, Evidence, Finding, Severity, WaitNode
 from threaddump.waits.convoys import Convoy
 
 RING = 6
@@ -146,7 +146,7 @@ def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
         threads = list(waiting) if waiting is not None else _wanting(facts, lock.id)
         if any(index in facts.waits.graph.owner_of for index in threads):
             continue
-        if _writers(facts, lock.class_name, threads):
+        if _behind_writers(facts, lock, threads):
             continue  # told by write_lock_starved
         crew = facts.crew(threads)
         # What jcmd prints with -l: HotSpot's threads, but not virtual ones.
@@ -186,13 +186,13 @@ def write_lock_starved(facts: Facts) -> Iterable[Finding]:
     convoys = {convoy.id: convoy for convoy in facts.waits.graph.convoys}
     for lock in facts.waits.locks:
         threads = _wanting(facts, lock.id)
-        writers = _writers(facts, lock.class_name, threads)
+        writers = _behind_writers(facts, lock, threads)
         if lock.owner is not None or not writers or len(threads) < 3:
             continue
         crew = facts.crew(threads)
         readers = len(threads) - len(writers)
         convoy = convoys.get(lock.id)
-        read = facts.dump.ownable_synchronizers and lock.class_name.startswith(_READ_WRITE[0])
+        read = _held_by_readers(facts, lock)
         unknown = "No thread owns it for writing, so readers hold it" if read else "Its owner is not in this dump"
         among = f" Of this dump, {convoy.reason.rpartition('; ')[2]}." if convoy is not None else ""
         yield facts.finding(
@@ -222,8 +222,15 @@ _WRITE = tuple(
 """How the frames begin in which a thread waits to write."""
 
 
-def _writers(facts: Facts, lock_class: str, threads: Sequence[int]) -> list[int]:
-    if not lock_class.startswith(_READ_WRITE):
+def _held_by_readers(facts: Facts, lock: ContendedLock) -> bool:
+    """Whether the dump shows it: it lists who owns a lock for writing, and this one has nobody."""
+    return facts.dump.ownable_synchronizers and lock.class_name.startswith(_READ_WRITE[0])
+
+
+def _behind_writers(facts: Facts, lock: ContendedLock, threads: Sequence[int]) -> list[int]:
+    """Threads that wait to write to a lock that others wait, or are known, to read; empty for any other lock."""
+    if not lock.class_name.startswith(_READ_WRITE):
         return []
     stacks = (facts.dump.threads[index].stack for index in threads)
-    return [i for i, stack in zip(threads, stacks, strict=True) if any(f.function.startswith(_WRITE) for f in stack)]
+    found = [i for i, stack in zip(threads, stacks, strict=True) if any(f.function.startswith(_WRITE) for f in stack)]
+    return found if len(found) < len(threads) or _held_by_readers(facts, lock) else []

@@ -102,7 +102,6 @@ def threads_per_request(facts: Facts) -> Iterable[Finding]:
 def thread_creation(facts: Facts) -> Iterable[Finding]:
     """Several threads are just starting another one: that takes microseconds, unless it is done all the time."""
     threads = threads_with(facts, lambda keys: not STARTING.isdisjoint(keys))
-    threads = [index for index in threads if facts.verdicts[index].kind not in {"idle", "runtime"}]
     if len(threads) < STARTERS:
         return
     share, crew = facts.share(threads)
