@@ -12,7 +12,7 @@ import dumps
 from dumps import PARK, PY_REQUESTS, PY_THREAD, SOCKET_READ, WORKER, dump, facts, findings, thread, times
 from examples import EXAMPLES
 from threaddump import catalog, explain
-from threaddump.findings import RULES, executors, lifecycle, loops, run, runtime, saturation, signals, stalls
+from threaddump.findings import RULES, cpu, executors, lifecycle, loops, run, runtime, saturation, signals, stalls
 from threaddump.report import Finding
 from threaddump_parsers.model import Dump, Thread
 
@@ -148,7 +148,20 @@ def starting(row: str) -> Dump:
     return dump(times(3, "exec", *words, state="RUNNABLE"), "python" if python else "jvm")
 
 
+def collecting(row: str) -> Dump:
+    return dump([thread(f"{row}0", internal=True, cpu_ms=30_000.0, elapsed_s=100.0)])
+
+
+def receiving(row: str) -> Dump:
+    """The loop's own use of a socket."""
+    words = ("native:recv", f"{row}Transport._read_ready@9", "asyncio/events.py:Handle._run@80")
+    return dump([thread("loop", *words, "asyncio/base_events.py:BaseEventLoop._run_once@9", state="IDLE")], "python")
+
+
+GUARDS = {"anyio", *loops.TRANSPORTS}
+"""Rows that keep a finding from being said: without them it is."""
 TABLES: dict[str, tuple[str, Callable[[str], Dump] | Mapping[str, Dump]]] = {
+    "cpu.GC_NAMES": ("gc-busy", collecting),
     "executors.FUTURES": ("executor-starved", FUTURES),
     "executors.WORKERS": ("executor-starved", worker),
     "lifecycle.IMPORTING": ("start-up-blocked", importing),
@@ -157,6 +170,7 @@ TABLES: dict[str, tuple[str, Callable[[str], Dump] | Mapping[str, Dump]]] = {
     "lifecycle.SHUTDOWN": ("shutdown-in-progress", lambda row: dump([thread("t", row, state="RUNNABLE")])),
     "lifecycle.START_UP": ("start-up-blocked", lambda row: dump([reader(row)])),
     "loops.JVM_LOOPS": ("event-loop-blocked", looping),
+    "loops.TRANSPORTS": ("event-loop-blocked", receiving),
     "population.STARTING": ("thread-creation", starting),
     "runtime.REFERENCE_THREADS": ("finalizer-stuck", lambda row: dump([reader(name=row)])),
     "saturation.SERVERS": ("request-threads-saturated", serving),
@@ -176,14 +190,15 @@ def test_without_a_row_its_dump_says_something_else(name: str, row: str, monkeyp
     made = make(row) if callable(make) else make[row]
     module, _, table = name.partition(".")
     rows = getattr(import_module(f"threaddump.findings.{module}"), table)
-    assert (id in ids(made)) is (row != "anyio")  # of this one the row keeps eight threads from being called all
+    assert (id in ids(made)) is (row not in GUARDS)
     kept = {key: rows[key] for key in rows if key != row} if isinstance(rows, dict) else type(rows)(set(rows) - {row})
     monkeypatch.setattr(f"threaddump.findings.{module}.{table}", kept)
-    assert (id in ids(made)) is (row == "anyio")
+    assert (id in ids(made)) is (row in GUARDS)
 
 
 # A row that vanishes takes its test with it: so the number of rows is said here as well.
 COUNTS = {
+    "cpu.GC_NAMES": 8,
     "executors.FUTURES": 7,
     "executors.WORKERS": 8,
     "lifecycle.IMPORTING": 2,
@@ -192,6 +207,7 @@ COUNTS = {
     "lifecycle.SHUTDOWN": 7,
     "lifecycle.START_UP": 10,
     "loops.JVM_LOOPS": 9,
+    "loops.TRANSPORTS": 4,
     "population.STARTING": 3,
     "runtime.REFERENCE_THREADS": 3,
     "saturation.SERVERS": 4,
@@ -212,7 +228,7 @@ def test_without_a_stall_its_example_loses_its_finding(stall: stalls.Stall, monk
 
 def test_entries_that_rules_name_are_in_the_catalog() -> None:
     known = {entry.id for family in ("jvm", "python") for entry in catalog.load(family).entries}
-    assert known >= executors.FUTURES | signals.NOTIFIED
+    assert known >= executors.FUTURES | signals.NOTIFIED | set(cpu.USUAL)
     for start in [prefix for stall in stalls.STALLS for prefix in stall.entries] + list(loops.SUSPENDED):
         assert any(id.startswith(start) for id in known), start
 

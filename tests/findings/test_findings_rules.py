@@ -700,6 +700,15 @@ def test_the_root_of_a_chain_is_not_the_lock_in_between() -> None:
     assert findings(made)[0].id == "hot-external-call"
 
 
+def test_holders_at_several_places_are_all_the_root() -> None:
+    made = [
+        t for n in (1, 2, 3) for t in times(2, f"rep{n}", *READ_FOREVER, f"com.shop.Report{n}.load", state="RUNNABLE")
+    ]
+    words = one(dump([*made, *leases(8)]), "pool-wait-untimed").advice[0]
+    assert "the 2 threads in external calls in Report1.load and the 2 threads in external calls in Report2" in words
+    assert "and 2 more" in words
+
+
 def test_the_root_may_be_one_thread_or_a_deadlock() -> None:
     held = monitor("0xa")
     full = one(dump([owner(held), *behind(20, held)]), "thread-pool-saturated")

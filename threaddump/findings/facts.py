@@ -51,25 +51,27 @@ class Crew:
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Cut:
-    """The root of a wait chain: recovery begins there, not at the threads that wait behind it."""
+    """The root of wait chains: recovery begins there, not at the threads that wait behind it."""
 
-    root: Root
-    roots: frozenset[int]
+    roots: tuple[Root, ...]
+    """Several where threads at different places hold the slots of one pool."""
+    threads: frozenset[int]
     behind: frozenset[int]
     cycle: bool
     """The root is a deadlock."""
 
     @property
     def reach(self) -> frozenset[int]:
-        return self.roots | self.behind
+        return self.threads | self.behind
 
     @property
     def words(self) -> str:
         """The root in a sentence."""
-        root = self.root
         if self.cycle:
-            return "the deadlock of " + " and ".join(f'"{name}"' for name in root.threads[:2])
-        return place_words(root.threads, root.kind, root.caller or root.blocking_frame)
+            return "the deadlock of " + " and ".join(f'"{name}"' for name in self.roots[0].threads[:2])
+        said = [place_words(r.threads, r.kind, r.caller or r.blocking_frame) for r in self.roots[:2]]
+        more = sum(root.count for root in self.roots[2:])
+        return " and ".join(said) + (f" and {more} more" if more else "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,12 +204,17 @@ class Facts:
     def cuts(self) -> list[Cut]:
         """The roots of the wait chains, the one with most threads behind it first: where a standstill is to be cut."""
         by_line = {thread.line: index for index, thread in enumerate(self.dump.threads)}
-        found = []
+        chains: dict[frozenset[int], list[tuple[Root, list[int]]]] = defaultdict(list)
         for chain in self.waits.chains:
-            roots = [by_line[line] for line in chain.root.lines if line in by_line]
-            cycle = bool(roots) and all(index in self.waits.graph.owner_of for index in roots)
-            if roots and (cycle or chain.root.kind not in QUIET):
-                found.append(Cut(chain.root, frozenset(roots), frozenset(self.waits.graph.behind(roots)), cycle))
+            threads = [by_line[line] for line in chain.root.lines if line in by_line]
+            if threads:
+                chains[frozenset(self.waits.graph.behind(threads))].append((chain.root, threads))
+        found = []
+        for behind, same in chains.items():
+            members = frozenset(index for _, threads in same for index in threads)
+            cycle = all(index in self.waits.graph.owner_of for index in members)
+            if cycle or same[0][0].kind not in QUIET:
+                found.append(Cut(tuple(root for root, _ in same), members, behind, cycle))
         return found
 
     def cut(self, threads: Sequence[int]) -> Cut | None:

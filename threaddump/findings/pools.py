@@ -61,7 +61,7 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
     recovery = list(profile.get("recovery", ()))
     timeouts = knobs(profile, ("acquire",))
     cut = facts.cut(pool.waiters)
-    if cut is not None and not cut.roots.intersection(pool.waiters):
+    if cut is not None and not cut.threads.intersection(pool.waiters):
         advice.append(f"begin at the root, {cut.words}: a bigger pool only moves the queue")
         if recovery:
             recovery.insert(0, f"First the root, {cut.words}: that frees the slots")
