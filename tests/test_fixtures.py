@@ -235,8 +235,32 @@ TRUTHS: dict[str, Truth] = {
     ),
     # 31 headers in one line, and one that a line end in the thread's name splits
     "hotspot/names-hostile.txt": Truth((32,), (Doing("sync-wait", 12, "CountDownLatch.await"),)),
+    "hotspot/object-wait-in-requests.txt": Truth((27,), (Doing("sync-wait", 6, "Object.wait", "web-"),), requests=6),
+    "hotspot/phaser-and-latch.txt": Truth(
+        (28,),
+        (
+            Doing("sync-wait", 5, "Phaser.arriveAndAwaitAdvance", "phase-", timed=False),
+            Doing("sync-wait", 4, "CountDownLatch.await", "latched-", timed=False),
+        ),
+    ),
+    "hotspot/read-lock-starvation.txt": Truth(
+        (34,),
+        (
+            Doing("external-call", 2, "Net.hang", "export-"),
+            Doing("lock-wait", 12, "Prices.read", "reader-"),
+            Doing("lock-wait", 1, "Prices.update", "update"),
+        ),
+    ),
     "hotspot/reentrant-lock-convoy.txt": Truth((72,), behind=(Behind("worker-1", 49),), chain=("worker-1", 49, 1)),
     "hotspot/relock-in-wait.txt": Truth((30,), behind=(Behind("notifier", 8),), chain=("notifier", 8, 1)),
+    "hotspot/semaphore-permits.txt": Truth(
+        (46,),
+        (
+            Doing("external-call", 2, "Net.hang", "web-"),
+            Doing("sync-wait", 23, "Semaphore.acquire", "web-", timed=False),
+        ),
+        requests=25,
+    ),
     "hotspot/series-1-of-3.txt": Truth((59,), SERIES, (Behind("stuck-1", 6),)),
     "hotspot/series-[23]-of-3.txt": Truth((60,), SERIES, (Behind("stuck-1", 6),)),
     "hotspot/truncated-midline.txt": Truth((30,), truncated=True),

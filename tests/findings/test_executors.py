@@ -138,6 +138,10 @@ SPOKEN_OF = {
     "hotspot/java25-pinned-carriers.txt": {("carriers-pinned", "medium")},
     "javacore/out-of-memory-synthetic.txt": {("out-of-memory", "high")},
     "hotspot/names-hostile.txt": {("latch-wait", "low")},
+    "hotspot/object-wait-in-requests.txt": {("missed-notify", "low")},
+    "hotspot/phaser-and-latch.txt": {("latch-wait", "medium"), ("latch-wait", "low")},
+    "hotspot/read-lock-starvation.txt": {("write-lock-starved", "medium")},
+    "hotspot/semaphore-permits.txt": {("permit-wait", "high")},
     "py-spy/executor-starvation.txt": {("executor-starved", "high")},
     "threadmxbean/names-hostile.txt": {("latch-wait", "low")},
 }
