@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from threaddump.classify import is_unnamed_class
 from threaddump.findings.calls import PHASES, timeout_words
 from threaddump.findings.facts import Facts, of_crew, short, short_class
 from threaddump.groups import QUIET
@@ -25,6 +26,9 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
     virtual = {thread.line for thread in facts.dump.threads if thread.virtual}
     if not cycle.reported_by_runtime and virtual.intersection(cycle.lines):
         found += ": the JVM searches for deadlocks among platform threads only"
+    wanted = [thread.blocked_on for thread in facts.dump.threads if thread.line in cycle.lines]
+    if any(lock is not None and is_unnamed_class(lock) for lock in wanted):
+        found += ". Inferred: it does not name the classes, and no other thread is inside an initialiser"
     ring = " → ".join(f'"{name}"' for name in [*cycle.threads[:RING], *cycle.threads[:1]])
     if len(cycle.threads) > RING:
         ring = f"{ring} (over {len(cycle.threads)} threads)"
