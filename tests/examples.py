@@ -134,19 +134,10 @@ def many(count: int, prefix: str = "other") -> list[Thread]:
     return times(count, prefix, *IDLE, state="WAITING")
 
 
-def at_work(threads: list[Thread]) -> list[Thread]:
-    for each in threads:
-        each.state = "RUNNABLE"
-    return threads
-
-
 def ledger(ways: int) -> list[Thread]:
-    return [
-        thread(
-            f"exec-{n}", "java.util.TreeMap.put", "com.shop.Ledger.append", f"com.shop.Page{n % ways}.show", *SERVLET
-        )
-        for n in range(20)
-    ]
+    """Request threads that all wait in the ledger, from so many pages."""
+    pages = [f"com.shop.Page{n % ways}.show" for n in range(20)]
+    return [thread("exec", *AWAIT, "com.shop.Ledger.append", page, *SERVLET, state="WAITING") for page in pages]
 
 
 RESOLVE = ("java.net.Inet6AddressImpl.lookupAllHostAddr", "java.net.InetAddress.getByName")
@@ -224,7 +215,7 @@ EXAMPLES: dict[str, Example] = {
         dump([thread("exec-1", *NOTIFY, *SERVLET, state="WAITING")]),
         dump([thread("exec-1", *NOTIFY, *WORKER, state="WAITING")]),
     ),
-    "shared-bottleneck": Example(dump(at_work(ledger(ways=3))), dump(at_work(ledger(ways=2)))),
+    "shared-bottleneck": Example(dump(ledger(ways=3)), dump(ledger(ways=2))),
     "hot-code": Example(dump(running(5)), dump([*running(5), *idle(21, "busy")])),
     "finalizer-stuck": Example(
         dump([thread("Finalizer", *SLEEP, *FINALIZE, state="TIMED_WAITING")]),

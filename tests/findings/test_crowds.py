@@ -105,8 +105,8 @@ REPLY = (*dumps.AWAIT, LEDGER)
 
 @pytest.mark.parametrize(
     ("above", "state", "place"),
-    [(COMPUTE, "RUNNABLE", "Ledger.append"), (REPLY, "WAITING", "Ledger.append"), (SQL, "RUNNABLE", "PostgreSQL JDBC")],
-    ids=["method", "wait in a request", "data store"],
+    [(REPLY, "WAITING", "Ledger.append"), (SQL, "RUNNABLE", "PostgreSQL JDBC")],
+    ids=["wait in a request", "data store"],
 )
 @pytest.mark.parametrize(("each", "free", "severity"), [(4, 0, "high"), (4, 21, "medium"), (4, 50, None), (1, 0, None)])
 def test_a_place_that_different_ways_lead_to(
@@ -126,14 +126,15 @@ def test_a_place_that_different_ways_lead_to(
 @pytest.mark.parametrize(
     "threads",
     [
-        ways(2, 20, *COMPUTE),  # two ways are no crossing
+        ways(2, 20, *REPLY, state="WAITING"),  # two ways are no crossing
+        ways(5, 4, *COMPUTE),  # hot-code tells
         ways(5, 4, *REPLY, below=dumps.WORKER, state="WAITING"),  # workers that may be at rest
         ways(5, 10, *SQL),  # each of them a hot call
         ways(5, 4, "java.net.SocketInputStream.socketRead0", "java.net.SocketInputStream.read"),  # any peer
         ways(5, 4, *WRITE),  # file-stall tells
         ways(5, 4),
     ],
-    ids=["two ways", "workers", "hot calls", "any peer", "told by a stall", "nothing in common"],
+    ids=["two ways", "hot code", "workers", "hot calls", "any peer", "told by a stall", "nothing in common"],
 )
 def test_no_shared_bottleneck(threads: list[Thread]) -> None:
     assert findings(dump(threads), "shared-bottleneck") == []
@@ -149,8 +150,23 @@ def test_a_wrapper_is_no_bottleneck() -> None:
     assert findings(dump(made), "shared-bottleneck") == []
 
 
+def test_threads_that_compute_different_things_may_meet_too() -> None:
+    made = [
+        thread(f"exec-{n}", f"com.shop.Node{n % 4}.insert", LEDGER, f"com.shop.Page{n % 10}.show", *dumps.SERVLET,
+               state="RUNNABLE")
+        for n in range(20)
+    ]  # fmt: skip
+    (finding,) = findings(dump(made), "shared-bottleneck")
+    assert finding.title == "20 of 20 request threads meet in Ledger.append, on 10 different ways"
+
+
+def test_places_of_one_name_in_two_packages_are_two() -> None:
+    made = [t for way in (1, 2) for t in ways(2, 5, *dumps.AWAIT, f"com.shop{way}.Ledger.append", state="WAITING")]
+    assert findings(dump(made), "shared-bottleneck") == []
+
+
 def test_the_innermost_place_is_named_and_only_once() -> None:
-    made = dump(ways(5, 4, "java.util.TreeMap.put", "com.shop.Tree.insert", LEDGER))
+    made = dump(ways(5, 4, *dumps.AWAIT, "com.shop.Tree.insert", LEDGER, state="WAITING"))
     assert [finding.title for finding in findings(made, "shared-bottleneck")] == [
         "20 of 20 request threads meet in Ledger.append, on 5 different ways"
     ]

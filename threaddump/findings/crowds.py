@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from threaddump.classify import Verdict
 from threaddump.findings.calls import hot_calls
@@ -31,14 +32,22 @@ MANY_PEERS = frozenset(
 
 def hot_code(facts: Facts) -> Iterable[Finding]:
     """Many threads run in the same method of the application: that is where the CPU goes."""
+    for severity, place, threads in _hot_places(facts):
+        yield _hot_code(facts, severity, place, threads)
+
+
+@lru_cache(maxsize=1)
+def _hot_places(facts: Facts) -> list[tuple[Severity, str, list[int]]]:
     places: dict[str, list[int]] = defaultdict(list)
     for index, verdict in enumerate(facts.verdicts):
         if verdict.kind == "running" and verdict.caller is not None:
             places[verdict.caller].append(index)
+    found = []
     for place, threads in places.items():
         severity = _severity(facts, threads)
         if len(threads) >= ALIKE and severity is not None:
-            yield _hot_code(facts, severity, place, threads)
+            found.append((severity, place, threads))
+    return found
 
 
 def _severity(facts: Facts, threads: Sequence[int]) -> Severity | None:
@@ -92,6 +101,7 @@ def shared_bottleneck(facts: Facts) -> Iterable[Finding]:
     another rule tells what they wait for are left out.
     """
     told = {index for call in hot_calls(facts) for index in call.threads}
+    told.update(index for severity, _, threads in _hot_places(facts) if severity != "low" for index in threads)
     told.update(index for stalled in stalls(facts) for index in stalled.threads)
     told.update(facts.waits.graph.owner_of, facts.waits.graph.convoy_of)
     told.update(index for pool in facts.waits.pools for index in pool.waiters)
@@ -103,7 +113,7 @@ def shared_bottleneck(facts: Facts) -> Iterable[Finding]:
     places: dict[str, _Place] = {}
     for threads in alike.values():
         for name, depth, way_in, way_on in _passed(facts, facts.verdicts[threads[0]]):
-            place = places.setdefault(name, _Place(name, depth))
+            place = places.setdefault(name, _Place(short(name), depth))
             place.depth = min(place.depth, depth)
             place.threads += threads
             place.ways_in.add(way_in)
@@ -128,7 +138,7 @@ def _passed(facts: Facts, verdict: Verdict) -> Iterable[tuple[str, int, str | No
     for depth, frame in enumerate(frames[:-1]):  # the outermost frame is where a thread begins: all ways lead there
         if frame not in seen:
             seen.add(frame)
-            yield short(frame), depth, frames[depth + 1], frames[depth - 1] if depth else verdict.blocking_frame
+            yield frame, depth, frames[depth + 1], frames[depth - 1] if depth else verdict.blocking_frame
 
 
 def _meeting(facts: Facts, severity: Severity, place: _Place) -> Finding:
