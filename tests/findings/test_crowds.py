@@ -29,6 +29,7 @@ def idle(count: int, prefix: str = "match-idle") -> list[Thread]:
         (20, 20, "high"),
         (20, 21, "medium"),
         (10, 20, "medium"),
+        (12, 28, "medium"),
         (10, 24, "low"),
         (5, 20, "low"),
         (5, 21, None),
