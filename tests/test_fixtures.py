@@ -278,6 +278,12 @@ TRUTHS: dict[str, Truth] = {
     "py-spy/executor-starvation.txt": Truth((5,), (Doing("sync-wait", 5, "Future.result"),)),
     "faulthandler/fatal-error.txt": Truth((5,), (Doing("sync-wait", 3, "wait_for_orders"),)),
     "faulthandler/hundred-thread-cap-python-3.14.txt": Truth((100,), truncated=True),
+    "py-spy/anyio-all-tokens-taken.txt": Truth(
+        (41,), (Doing("external-call", 40, "readinto", "AnyIO worker"), Doing("idle", 1)), requests=40
+    ),
+    "py-spy/waitress-all-threads-taken.txt": Truth(
+        (5,), (Doing("external-call", 4, "readinto", "waitress-"), Doing("idle", 1)), requests=4
+    ),
     "py-spy/gunicorn-threads.txt": Truth((6,), (Doing("external-call", 5, "slow"), Doing("idle", 1)), requests=5),
     "py-spy/http-client-no-timeout*.txt": Truth((9,), (Doing("external-call", 8, "fetch_rate"), Doing("idle", 1))),
     "*/requests-no-timeout.txt": Truth((21,), (Doing("external-call", 20, "charge"), Doing("idle", 1))),

@@ -635,8 +635,8 @@ def serving(server: str, count: int) -> list[Thread]:
         ("waitress", 8, "high"),
         ("waitress", 1, None),
         ("cheroot", 4, "medium"),
-        ("gunicorn", 4, "medium"),
-        ("gunicorn", 1, None),
+        ("gunicorn", 7, None),
+        ("gunicorn", 8, "high"),
         ("anyio", 39, None),
         ("anyio", 40, "high"),
         ("other", 7, None),
@@ -647,12 +647,30 @@ def test_how_many_threads_of_a_server_are_all(server: str, count: int, severity:
     found = findings(dump(serving(server, count), "python"), "request-threads-saturated")
     assert [finding.severity for finding in found] == ([severity] if severity else [])
     for finding in found:
-        assert (SERVERS[server].words in finding.detail) if server != "other" else True
+        assert server not in SERVERS or SERVERS[server].words in finding.detail
         assert f"begin at the {count} threads in external calls in shop/api.py:call" in finding.advice[0]
 
 
+@pytest.mark.parametrize(
+    ("command", "count", "severity"),
+    [
+        ("gunicorn -k gthread --threads 4 app:app", 4, "medium"),
+        ("gunicorn -k gthread --threads=4 app:app", 3, None),
+        ("python -m gunicorn --threads 16 app:app", 15, None),
+        ("gunicorn --threads 1 app:app", 1, None),
+        ("other --threads 4", 7, None),
+    ],
+)
+def test_the_command_line_says_how_many_threads_gunicorn_may_start(
+    command: str, count: int, severity: str | None
+) -> None:
+    found = findings(dump(serving("gunicorn", count), "python", command=command), "request-threads-saturated")
+    assert [finding.severity for finding in found] == ([severity] if severity else [])
+    assert all("gunicorn may start 4 threads" in finding.detail for finding in found)
+
+
 def test_each_server_has_a_case() -> None:
-    assert {*SERVERS, "other"} == set(NAMES)
+    assert {*SERVERS, "gunicorn", "other"} == set(NAMES)
 
 
 def test_a_free_thread_of_a_server_is_no_saturation() -> None:

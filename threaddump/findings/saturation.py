@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,12 +35,10 @@ SERVERS = {
         "AnyIO lets 40 calls run at once (its limiter's tokens): further synchronous endpoints wait without a thread.",
     ),
     "cheroot": Server(2, "cheroot starts all of its threads at once and has no more (numthreads, default 10)."),
-    "gunicorn": Server(
-        2,
-        "gunicorn starts threads as they are needed, up to --threads: if that is more than are here, it still can.",
-    ),
     "waitress": Server(2, "waitress starts all of its threads at once and has no more (threads, default 4)."),
 }
+GUNICORN_THREADS = re.compile(r"gunicorn.* --threads[= ](\d{1,6})\b")
+"""A command line of gunicorn that says how many threads a worker may start."""
 GUNICORN = "gunicorn/workers/gthread.py:"
 """How the keys of the frames of its threads begin: they have the names of any executor's."""
 WAITS_FOR_THREADS = frozenset({"lock-wait", "pool-wait", "sync-wait"})
@@ -73,6 +72,14 @@ def _full_from(crew: Crew, server: Server | None) -> int:
     return server.full_from if server is not None else CREW_SIZE
 
 
+def _gunicorn(command: str | None) -> Server | None:
+    """gunicorn starts threads as they are needed: how many it may start is known where its command line says so."""
+    told = GUNICORN_THREADS.search(command or "")
+    if told is None:
+        return None
+    return Server(max(2, int(told[1])), f"gunicorn may start {told[1]} threads (--threads), and has no more.")
+
+
 def _server(facts: Facts, crew: Crew) -> Server | None:
     """The server whose threads most of a crew are, where it is known how many these may become."""
     if not crew.request:
@@ -89,7 +96,9 @@ def _server(facts: Facts, crew: Crew) -> Server | None:
         for index in crew.members
     )
     name, count = counts.most_common(1)[0]
-    return SERVERS.get(name) if 2 * count > len(crew.members) else None
+    if 2 * count <= len(crew.members):
+        return None
+    return _gunicorn(facts.dump.command) if name == "gunicorn" else SERVERS.get(name)
 
 
 def _saturated(facts: Facts, crew: Crew, kinds: Counter[str], stuck: int, server: Server | None) -> Finding:
