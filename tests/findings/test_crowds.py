@@ -161,6 +161,24 @@ def test_threads_that_compute_different_things_may_meet_too() -> None:
     assert finding.title == "20 of 20 request threads meet in Ledger.append, on 10 different ways"
 
 
+@pytest.mark.parametrize(("ways_in", "each", "found"), [(5, 2, True), (3, 3, False), (3, 4, True)])
+def test_ten_threads_on_three_ways_are_enough(ways_in: int, each: int, found: bool) -> None:
+    said = findings(dump(ways(ways_in, each, *REPLY, state="WAITING")), "shared-bottleneck")
+    assert [finding.severity for finding in said] == ["medium"] * found
+    assert all((" more" in finding.detail) is (ways_in > 3) for finding in said)
+
+
+@pytest.mark.parametrize(("ways_on", "found"), [(2, True), (3, False)])
+def test_fewer_ways_on_than_in_are_no_wrapper(ways_on: int, found: bool) -> None:
+    made = [
+        thread(f"exec-{n}", *dumps.AWAIT, f"com.shop.Job{n % ways_on}.go", LEDGER, f"com.shop.Page{n % 4}.show",
+               *dumps.SERVLET, state="WAITING")
+        for n in range(24)
+    ]  # fmt: skip
+    titles = [finding.title for finding in findings(dump(made), "shared-bottleneck")]
+    assert any("meet in Ledger.append" in title for title in titles) is found
+
+
 def test_places_of_one_name_in_two_packages_are_two() -> None:
     made = [t for way in (1, 2) for t in ways(2, 5, *dumps.AWAIT, f"com.shop{way}.Ledger.append", state="WAITING")]
     assert findings(dump(made), "shared-bottleneck") == []

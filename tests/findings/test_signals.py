@@ -104,6 +104,8 @@ def permits(count: int, state: str = "WAITING", **changes: object) -> list[Threa
         (20, 0, "WAITING", "high"),
         (20, 0, "TIMED_WAITING", "medium"),
         (20, 60, "WAITING", "medium"),
+        (21, 49, "WAITING", "high"),
+        (10, 60, "WAITING", "medium"),
         (5, 15, "WAITING", "medium"),
         (5, 16, "WAITING", "low"),
         (3, 0, "WAITING", "low"),
@@ -161,7 +163,7 @@ def notified(
 def test_a_request_that_nobody_notifies(words: tuple[str, ...], count: int, free: int, severity: str) -> None:
     (finding,) = findings(dump([*notified(count, words), *idle(free, "exec")]), "missed-notify")
     assert (finding.severity, finding.threads) == (severity, count)
-    assert "to be notified in Gate.pass, without a timeout" in finding.title
+    assert f"{'waits' if count == 1 else 'wait'} to be notified in Gate.pass, without a timeout" in finding.title
     assert (finding.evidence[0].thread, finding.evidence[0].line) == ("exec-1", 10)
 
 
