@@ -23,7 +23,7 @@ from dumps import (
     thread,
     times,
 )
-from threaddump_parsers.model import Dump, Lock, Thread
+from threaddump_parsers.model import Dump, Lock, OsFacts, SystemCall, Thread
 
 JUC = "java.util.concurrent."
 READ_WRITE = lock("0xr", f"{JUC}locks.ReentrantReadWriteLock$NonfairSync")
@@ -140,6 +140,16 @@ def ledger(ways: int) -> list[Thread]:
     return [thread("exec", *AWAIT, "com.shop.Ledger.append", page, *SERVLET, state="WAITING") for page in pages]
 
 
+def captured(ms: int, state: str = "ESTABLISHED", **process: object) -> Dump:
+    """A call that waits so long, captured with what the kernel knows."""
+    call = SystemCall("recvfrom", "10.0.0.7:7001", state, waiting_ms=ms)
+    return dump([thread("exec-1", *SOCKET_READ, CALL, *WORKER, state="RUNNABLE", call=call)], os=OsFacts(99, process))
+
+
+def connections(**row: object) -> Dump:
+    return captured(0, connections=[{"from": "10.0.0.1:8080"} | row])
+
+
 RESOLVE = ("java.net.Inet6AddressImpl.lookupAllHostAddr", "java.net.InetAddress.getByName")
 CONNECT = ("sun.nio.ch.Net.connect0", "sun.nio.ch.NioSocketImpl.connect", "java.net.Socket.connect")
 WRITE = ("java.net.SocketOutputStream.socketWrite0", "java.net.SocketOutputStream.write")
@@ -217,6 +227,12 @@ EXAMPLES: dict[str, Example] = {
     ),
     "shared-bottleneck": Example(dump(ledger(ways=3)), dump(ledger(ways=2))),
     "hot-code": Example(dump(running(5)), dump([*running(5), *idle(21, "busy")])),
+    "peer-silent": Example(captured(5_000), captured(4_999)),
+    "peer-unreachable": Example(captured(0, "SYN_SENT"), captured(0)),
+    "requests-unread": Example(connections(with_unread=20), connections(with_unread=19)),
+    "connections-not-closed": Example(
+        connections(state="CLOSE_WAIT", count=100), connections(state="CLOSE_WAIT", count=99)
+    ),
     "finalizer-stuck": Example(
         dump([thread("Finalizer", *SLEEP, *FINALIZE, state="TIMED_WAITING")]),
         dump([thread("Finalizer", "java.lang.Object.wait", "java.lang.ref.ReferenceQueue.remove", state="WAITING")]),

@@ -208,7 +208,7 @@ COUNTS = {
     "loops.JVM_LOOPS": 9,
     "loops.TRANSPORTS": 4,
     "population.STARTING": 3,
-    "runtime.REFERENCE_THREADS": 3,
+    "runtime.REFERENCE_THREADS": 4,
     "saturation.SERVERS": 3,
     "signals.NOTIFIED": 3,
     "signals.PARTIES": 4,
