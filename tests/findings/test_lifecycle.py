@@ -126,7 +126,7 @@ def workers(count: int = 2, words: tuple[str, ...] = dumps.IDLE, daemon: bool | 
 
 @pytest.mark.parametrize("words", [dumps.IDLE, TIMER], ids=["executor", "timer"])
 def test_idle_workers_that_keep_the_process_alive(words: tuple[str, ...]) -> None:
-    (finding,) = findings(dump([*workers(words=words), DESTROY]), "kept-alive")
+    (finding,) = findings(dump([*workers(words=words), DESTROY, VM]), "kept-alive")
     assert (finding.severity, finding.threads) == ("info", 2)
     assert finding.title == "main has ended, and 2 idle threads keep the process alive"
     assert (finding.evidence[0].thread, finding.evidence[0].line) == ("pool-1-thread-1", 10)

@@ -49,12 +49,13 @@ def test_waits_at_one_object(what: str) -> None:
     ("threads", "severity"),
     [
         (waiting(4), "low"),
+        ([*waiting(5), *idle(15)], "medium"),
         ([*waiting(5), *idle(16)], "low"),
         ([*waiting(9), busy()], "low"),
         (waiting(9, state="TIMED_WAITING"), "low"),
         ([*waiting(9), busy("com.shop.Other.load")], "medium"),
     ],
-    ids=["few", "small share", "somebody is at work", "timed", "others are at work"],
+    ids=["few", "enough of them", "small share", "somebody is at work", "timed", "others are at work"],
 )
 def test_how_severe_a_latch_is(threads: list[Thread], severity: str) -> None:
     assert [finding.severity for finding in findings(dump(threads), "latch-wait")] == [severity]
@@ -63,6 +64,9 @@ def test_how_severe_a_latch_is(threads: list[Thread], severity: str) -> None:
 def test_who_may_be_the_missing_party() -> None:
     (finding,) = findings(dump([*waiting(9), busy()]), "latch-wait")
     assert '"loader" (in external calls in Step.load)' in finding.detail
+    for count, more in ((3, False), (4, True)):
+        (finding,) = findings(dump([*waiting(9), *(busy(name=f"loader-{n}") for n in range(count))]), "latch-wait")
+        assert ("and 1 more" in finding.detail) is more
 
 
 @pytest.mark.parametrize(
@@ -157,7 +161,8 @@ def notified(
 
 
 @pytest.mark.parametrize(
-    ("count", "free", "severity"), [(1, 0, "low"), (9, 0, "low"), (10, 0, "medium"), (10, 30, "low")]
+    ("count", "free", "severity"),
+    [(1, 0, "low"), (9, 0, "low"), (10, 0, "medium"), (10, 30, "low"), (12, 28, "medium")],
 )
 @pytest.mark.parametrize("words", [WAIT, (*dumps.AWAIT, "com.shop.Gate.pass")], ids=["Object.wait", "Condition.await"])
 def test_a_request_that_nobody_notifies(words: tuple[str, ...], count: int, free: int, severity: str) -> None:
