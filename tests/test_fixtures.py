@@ -246,8 +246,32 @@ TRUTHS: dict[str, Truth] = {
     ),
     # 31 headers in one line, and one that a line end in the thread's name splits
     "hotspot/names-hostile.txt": Truth((32,), (Doing("sync-wait", 12, "CountDownLatch.await"),)),
+    "hotspot/object-wait-in-requests.txt": Truth((27,), (Doing("sync-wait", 6, "Object.wait", "web-"),), requests=6),
+    "hotspot/phaser-and-latch.txt": Truth(
+        (28,),
+        (
+            Doing("sync-wait", 5, "Phaser.arriveAndAwaitAdvance", "phase-", timed=False),
+            Doing("sync-wait", 4, "CountDownLatch.await", "latched-", timed=False),
+        ),
+    ),
+    "hotspot/read-lock-starvation.txt": Truth(
+        (34,),
+        (
+            Doing("external-call", 2, "Net.hang", "export-"),
+            Doing("lock-wait", 12, "Prices.read", "reader-"),
+            Doing("lock-wait", 1, "Prices.update", "update"),
+        ),
+    ),
     "hotspot/reentrant-lock-convoy.txt": Truth((72,), behind=(Behind("worker-1", 49),), chain=("worker-1", 49, 1)),
     "hotspot/relock-in-wait.txt": Truth((30,), behind=(Behind("notifier", 8),), chain=("notifier", 8, 1)),
+    "hotspot/semaphore-permits.txt": Truth(
+        (46,),
+        (
+            Doing("external-call", 2, "Net.hang", "web-"),
+            Doing("sync-wait", 23, "Semaphore.acquire", "web-", timed=False),
+        ),
+        requests=25,
+    ),
     "hotspot/series-1-of-3.txt": Truth((59,), SERIES, (Behind("stuck-1", 6),)),
     "hotspot/series-[23]-of-3.txt": Truth((60,), SERIES, (Behind("stuck-1", 6),)),
     "hotspot/truncated-midline.txt": Truth((30,), truncated=True),
@@ -265,6 +289,12 @@ TRUTHS: dict[str, Truth] = {
     "py-spy/executor-starvation.txt": Truth((5,), (Doing("sync-wait", 5, "Future.result"),)),
     "faulthandler/fatal-error.txt": Truth((5,), (Doing("sync-wait", 3, "wait_for_orders"),)),
     "faulthandler/hundred-thread-cap-python-3.14.txt": Truth((100,), truncated=True),
+    "py-spy/anyio-all-tokens-taken.txt": Truth(
+        (41,), (Doing("external-call", 40, "readinto", "AnyIO worker"), Doing("idle", 1)), requests=40
+    ),
+    "py-spy/waitress-all-threads-taken.txt": Truth(
+        (5,), (Doing("external-call", 4, "readinto", "waitress-"), Doing("idle", 1)), requests=4
+    ),
     "py-spy/gunicorn-threads.txt": Truth((6,), (Doing("external-call", 5, "slow"), Doing("idle", 1)), requests=5),
     "py-spy/http-client-no-timeout*.txt": Truth((9,), (Doing("external-call", 8, "fetch_rate"), Doing("idle", 1))),
     "*/requests-no-timeout.txt": Truth((21,), (Doing("external-call", 20, "charge"), Doing("idle", 1))),

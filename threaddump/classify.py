@@ -413,7 +413,12 @@ def effective_state(thread: Thread, stateless: bool) -> str | None:
 
 def is_class_init(lock: Lock) -> bool:
     """Whether a class is initialised under this lock."""
-    return (lock.id or "").startswith(CLASS_INIT) or lock.class_name == J9_CLASS_INIT
+    return (lock.id or "").startswith(CLASS_INIT) or lock.class_name == J9_CLASS_INIT or is_unnamed_class(lock)
+
+
+def is_unnamed_class(lock: Lock) -> bool:
+    """Whether it is the initialisation of a class that the runtime does not name; other locks of a class have an id."""
+    return lock.id is None and lock.class_name == "java.lang.Class"
 
 
 def ruled_out(entry: Entry, index: int, keys: Sequence[str], state: str | None) -> str | None:

@@ -99,6 +99,7 @@ def test_python_without_names() -> None:
 # Which of the rules of these modules speak about which real dump; about all others none of them does.
 
 RULES = {
+    "acceptor-missing",
     "carriers-pinned",
     "child-process-wait",
     "class-loading-contention",
@@ -112,13 +113,23 @@ RULES = {
     "file-stall",
     "finalizer-stuck",
     "gil-held",
+    "hot-code",
+    "kept-alive",
+    "latch-wait",
+    "missed-notify",
     "out-of-memory",
+    "permit-wait",
     "pool-bloat",
     "process-died",
     "queue-full",
+    "shared-bottleneck",
     "shutdown-in-progress",
+    "sleep-in-requests",
+    "start-up-blocked",
+    "thread-creation",
     "threads-per-request",
     "too-many-threads",
+    "write-lock-starved",
     "write-stall",
 }
 DIED = {("process-died", "high"), ("shutdown-in-progress", "info")}
@@ -133,7 +144,13 @@ SPOKEN_OF = {
     "hotspot/executor-starvation.txt": {("executor-starved", "high")},
     "hotspot/java25-pinned-carriers.txt": {("carriers-pinned", "medium")},
     "javacore/out-of-memory-synthetic.txt": {("out-of-memory", "high")},
+    "hotspot/names-hostile.txt": {("latch-wait", "low")},
+    "hotspot/object-wait-in-requests.txt": {("missed-notify", "low")},
+    "hotspot/phaser-and-latch.txt": {("latch-wait", "medium"), ("latch-wait", "low")},
+    "hotspot/read-lock-starvation.txt": {("write-lock-starved", "medium")},
+    "hotspot/semaphore-permits.txt": {("permit-wait", "high")},
     "py-spy/executor-starvation.txt": {("executor-starved", "high")},
+    "threadmxbean/names-hostile.txt": {("latch-wait", "low")},
 }
 
 

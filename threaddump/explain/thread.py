@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from threaddump.catalog import Entry
-from threaddump.classify import ANY_WAIT, CLASS_INIT, WANTS_GIL, is_class_init, weight
+from threaddump.classify import ANY_WAIT, CLASS_INIT, WANTS_GIL, is_class_init, is_unnamed_class, weight
 from threaddump.explain.find import LISTED, thread_words
 from threaddump.explain.layout import LABEL, Answer, labelled, paragraph
 from threaddump.explain.trace import Trace, trace
@@ -98,6 +98,8 @@ def _verdict_lines(told: Trace, width: int) -> Iterator[Line]:
 
 
 def _lock_words(lock: Lock) -> str:
+    if is_unnamed_class(lock):
+        return "the initialisation of a class, which this JVM does not name"
     if (lock.id or "").startswith(CLASS_INIT):
         return f"the initialisation of class {clean(lock.class_name, 200)}"
     return clean(str(lock), 200)

@@ -16,7 +16,16 @@ from threaddump.waits.chains import ChainBuilder
 from threaddump.waits.convoys import find_convoys
 from threaddump.waits.deadlocks import find_cycles, find_deadlocks
 from threaddump.waits.graph import PoolJoin, WaitGraph
-from threaddump.waits.owners import contended_locks, convoy_lock, find_owners, ownable, released, wanted, wanted_locks
+from threaddump.waits.owners import (
+    contended_locks,
+    convoy_lock,
+    find_initialisers,
+    find_owners,
+    ownable,
+    released,
+    wanted,
+    wanted_locks,
+)
 from threaddump.waits.pools import find_pools, pool_locks
 from threaddump.waits.tasks import decisive, find_awaits
 from threaddump_parsers.model import Dump
@@ -45,8 +54,9 @@ def find_waits(
     owner_of: dict[int, int] = {}
     for index, thread in enumerate(threads):
         lock = wanted(thread, owners)
-        if lock is not None and owners.get(lock.id, index) != index:
+        if lock is not None and lock.id is not None and owners.get(lock.id, index) != index:
             owner_of[index] = owners[lock.id]
+    owner_of.update(find_initialisers(dump))
     contended = wanted_locks(dump, verdicts, owner_of)
     unowned = {
         key: waiting

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from threaddump.classify import CLASS_INIT, Verdict
+from threaddump.classify import CLASS_INIT, Verdict, is_unnamed_class
 from threaddump.groups import QUIET, integration
 from threaddump.report import Basis, Chain, Group, Root, WaitNode
 from threaddump.waits.graph import PoolJoin, WaitGraph
-from threaddump.waits.owners import INITIALISER
-from threaddump_parsers.model import Dump
+from threaddump.waits.owners import INITIALISER, ONLY_INITIALISER
+from threaddump_parsers.model import Dump, Lock
 
 TREE_DEPTH = 40
 """Levels of a wait tree that are drawn; threads further behind are counted all the same."""
@@ -114,7 +114,11 @@ class ChainBuilder:
         first = self.verdicts[waiting[0]]
         convoy = self.graph.convoy_of.get(waiting[0])
         lock, lock_class = self._lock(waiting[0])
-        initialising = not pool and lock is not None and lock.startswith(CLASS_INIT)
+        initialising = None
+        if not pool and lock is not None and lock.startswith(CLASS_INIT):
+            initialising = INITIALISER
+        elif not pool and lock_class is not None and is_unnamed_class(Lock(lock, lock_class)):
+            initialising = ONLY_INITIALISER
         used = integration(first, self.family) if pool else None
         return WaitNode(
             group=self.groups[self.group_of[waiting[0]]].id,
@@ -125,7 +129,7 @@ class ChainBuilder:
             lock=lock if not pool else None,
             lock_class=used.name if used else lock_class,
             evidence="inferred" if pool or convoy or initialising else "reported",
-            reason=pool.reason if pool else convoy.reason if convoy else INITIALISER if initialising else None,
+            reason=pool.reason if pool else convoy.reason if convoy else initialising,
             children=self._children(waiting, seen, level + 1),
         )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from threaddump.classify import CLASS_INIT, Verdict, is_class_init
+from threaddump.classify import CLASS_INIT, Verdict, is_class_init, is_unnamed_class
 from threaddump.groups import QUIET, integration, lock_id
 from threaddump.report import Basis, ContendedLock, Owner
 from threaddump.waits.convoys import Convoy
 from threaddump_parsers.model import Dump, Lock, Thread
 
 INITIALISER = "this thread is inside the class's initialiser"
+ONLY_INITIALISER = "this thread alone is inside an initialiser of a class, and the JVM does not name the class"
 
 
 def wanted(thread: Thread, owners: dict[str | None, int]) -> Lock | None:
@@ -45,6 +46,20 @@ def find_owners(dump: Dump) -> dict[str | None, int]:
     return owners
 
 
+def find_initialisers(dump: Dump) -> dict[int, int]:
+    """Threads that wait for a class that the dump does not name, to the one other thread inside an initialiser."""
+    waiting = [
+        index
+        for index, thread in enumerate(dump.threads)
+        if thread.blocked_on is not None and is_unnamed_class(thread.blocked_on)
+    ]
+    if not waiting:
+        return {}
+    inside = [i for i, t in enumerate(dump.threads) if any(frame.function.endswith(".<clinit>") for frame in t.stack)]
+    others = {index: [other for other in inside if other != index] for index in waiting}
+    return {index: found[0] for index, found in others.items() if len(found) == 1}
+
+
 def _member(dump: Dump, name: str, lock: Lock | None) -> int | None:
     """The thread that a reported deadlock means: names repeat, so the one that waits for the lock it is said to."""
     same_name = [i for i, thread in enumerate(dump.threads) if thread.name == name]
@@ -55,7 +70,7 @@ def _member(dump: Dump, name: str, lock: Lock | None) -> int | None:
 
 def owner_basis(lock: Lock) -> Basis:
     """How the owner of a lock is known: of a class's initialisation HotSpot shows only the frame that runs it."""
-    return "inferred" if (lock.id or "").startswith(CLASS_INIT) else "reported"
+    return "inferred" if (lock.id or "").startswith(CLASS_INIT) or is_unnamed_class(lock) else "reported"
 
 
 def lock_type(lock: Lock) -> str:
