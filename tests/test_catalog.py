@@ -19,7 +19,7 @@ import dumps
 from threaddump import catalog
 from threaddump.catalog import Globs, Prefixes, glob_test
 from threaddump.catalog import compile as compiler
-from threaddump.classify import Classifier
+from threaddump.classify import SOURCE_LINE, Classifier
 from threaddump_parsers.model import Frame
 
 DATA = catalog.DATA
@@ -282,6 +282,8 @@ def wrong(
 def example_frame(text: str, family: str) -> Frame:
     if family != "python":
         return Frame(text, "X.java", 1)
+    if text.startswith("call:"):
+        return Frame(text.removeprefix("call:"), SOURCE_LINE, 1, native=True)
     if text.startswith("native:"):
         return Frame(text.removeprefix("native:"), "libc.so.6", None, native=True)
     file, _, function = text.rpartition(":")

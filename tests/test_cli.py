@@ -680,3 +680,28 @@ def test_no_command_shows_the_help(run: Run) -> None:
     result = run()
     assert result.code == 2
     assert "Commands:" in result.out + result.err
+
+
+# --- the application's source
+
+
+def test_source_roots_are_read_and_can_be_repeated(run: Run, tmp_path: Path) -> None:
+    programs = FIXTURES / "programs" / "python"
+    dump = str(FIXTURES / "faulthandler" / "c-calls.txt")
+    shown = run("analyze", "--source-root", str(tmp_path), "--source-root", str(programs), dump)
+    assert shown.code == 0
+    assert "inferred from the source line `os.read(descriptor, 1)`" in " ".join(shown.out.split())
+    report = json.loads(run("analyze", "-f", "json", "--source-root", str(programs), dump).out)
+    VALIDATOR.validate(report)
+    assert {group["inferred"] is None for group in report["groups"]} == {True, False}
+    explained = run("explain", "--source-root", str(programs), "--line", "1", dump)
+    assert "inferred from the source line" in " ".join(explained.out.split())
+
+
+@pytest.mark.parametrize("command", ["analyze", "explain"])
+def test_a_source_root_that_is_no_folder_ends_the_run(run: Run, tmp_path: Path, command: str) -> None:
+    dump = str(FIXTURES / "faulthandler" / "c-calls.txt")
+    line = ["--line", "1"] if command == "explain" else []
+    shown = run(command, *line, "--source-root", str(tmp_path / "none"), dump)
+    assert shown.code == 2
+    assert "no such folder" in shown.err

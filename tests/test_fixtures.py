@@ -143,7 +143,8 @@ CONTENTION = Truth(
 NAMELESS_CONTENTION = Truth(CONTENTION.threads, CONTENTION.doing, (Behind("", 12),))
 TRANSFERS = ((frozenset({"transfer-A-to-B", "transfer-B-to-A"}), 0),)
 EXECUTOR = Truth((12,), (Doing("idle", 4, "_worker"), Doing("sync-wait", 4)))
-RECIPE = Truth((5,), (Doing("idle", 2, "queue.py:get"), Doing("lock-wait", 0), Doing("external-call", 0)))
+RECIPE = Truth((5,), (Doing("idle", 2, "queue.py:get"), Doing("lock-wait", 1, "blocked"), Doing("external-call", 0)))
+C_CALLS = Truth((15,), (Doing("sync-wait", 2), Doing("lock-wait", 0), Doing("external-call", 0)))
 MONITOR_CONVOY = Truth(
     (109,),
     (Doing("external-call", 1, "", "http-exec-1"), Doing("lock-wait", 99, "SchedulingGateway", "http-exec-")),
@@ -499,6 +500,8 @@ TRUTHS: dict[str, Truth] = {
             (frozenset(f"ExecuteThread: '{number}' for queue: 'weblogic.kernel.Default'" for number in (0, 1)), 0),
         ),
     ),
+    "faulthandler/c-calls.txt": C_CALLS,
+    "py-spy/c-calls*.txt": C_CALLS,
     "py-spy/subprocesses.txt": Truth((1, 5, 5), behind=(Behind("cart-0", 3), Behind("cart-0", 3))),
     "py-spy/terminal-colours-crlf.txt": PYTHON_SCHEDULING,
     "faulthandler/timeout-repeat-three-dumps.txt": Truth((3, 3, 3)),
@@ -529,11 +532,17 @@ UNQUALIFIED = (
     *(name for name in NAMES if name.startswith("gdb-py/") and ("lock" in name or TRUTHS.get(name, Truth(())).behind)),
 )
 
+WITHOUT_SOURCE = [name for name in NAMES if name.startswith(("py-spy", "faulthandler"))]
+"""Dumps that print no source lines."""
 WRONG: dict[tuple[str, str], str] = {
     **{(name, "owners"): "nothing in the dump ties the holder of the lock to those who wait" for name in UNQUALIFIED},
     **{(n, "deadlocks"): "CPython prints neither locks nor their owners" for n in NAMES if "rlock-deadlock" in n},
     ("py-spy/version-0.2.2.txt", "doing"): "py-spy 0.2 calls the holder active, alone at its line, and is believed",
-    **{(n, "holders"): "calls past the pool count as holders of its slots" for n in NAMES if "psycopg3-pool" in n},
+    **{
+        (n, "holders"): "calls past the pool count as holders of its slots"
+        for n in WITHOUT_SOURCE
+        if "psycopg3-pool" in n
+    },
 }
 """Where the tool is known to be wrong about a fixture, and why; a truth is never changed to fit."""
 

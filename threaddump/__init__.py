@@ -9,7 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from threaddump.report import Report
     from threaddump.rules import Rules
@@ -32,11 +32,16 @@ def read(path: str | PathLike[str]) -> Iterator[Dump]:
     return dumps(Source(str(path), Path(path)))
 
 
-def analyze(*paths: str | PathLike[str], rules: Rules | str | PathLike[str] | None = None) -> Report:
+def analyze(
+    *paths: str | PathLike[str],
+    rules: Rules | str | PathLike[str] | None = None,
+    source_roots: Iterable[str | PathLike[str]] = (),
+) -> Report:
     """The report on the dumps of these files (or folders, or ``-`` for standard input).
 
     ``rules`` is a file of your own rules, or what ``threaddump.rules.load`` made of several; none is looked for.
-    Raises ``threaddump.sources.InputError`` for the first of them that cannot be used.
+    ``source_roots`` are folders with the application's Python source; it is read, never run.
+    Raises ``threaddump.sources.InputError`` for the first of the files that cannot be used.
     """
     from threaddump.analysis import analyze as analyze_sources
     from threaddump.sources import InputError, Source, expand
@@ -48,4 +53,6 @@ def analyze(*paths: str | PathLike[str], rules: Rules | str | PathLike[str] | No
         from threaddump.rules import load
 
         rules = load(named=[str(rules)])
-    return analyze_sources(expand([str(path) for path in paths]), fail, rules)
+    return analyze_sources(
+        expand([str(path) for path in paths]), fail, rules, source_roots=[str(root) for root in source_roots]
+    )

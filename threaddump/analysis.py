@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from zlib import crc32
 
 from threaddump import intake
 from threaddump.classify import Classifier
+from threaddump.code import concluded
 from threaddump.fanout import run as run_parts
 from threaddump.fanout import split
 from threaddump.findings import run
@@ -34,17 +35,19 @@ def analyze(
     on_error: Callable[[Source, InputError], None],
     rules: Rules | None = None,
     stuck_after: float = STUCK_AFTER,
+    source_roots: Sequence[str] = (),
 ) -> Report:
     """Read and analyse every source. Inputs that cannot be used are handed to ``on_error``, the rest goes on.
 
-    A call that waits for ``stuck_after`` seconds is stuck: what a captured dump tells.
+    A call that waits for ``stuck_after`` seconds is stuck: what a captured dump tells. ``source_roots``: folders with
+    the application's own source code, which is read for what C calls of Python are.
     """
     report = Report(rules=list(rules.names) if rules is not None else [])
     seen: dict[Fingerprint, str] = {}
     snapshots: list[tuple[DumpReport, Snapshot]] = []
     for source in sources:
         try:
-            for dump, fingerprint, snapshot in _analyze_source(source, rules, stuck_after):
+            for dump, fingerprint, snapshot in _analyze_source(source, rules, stuck_after, tuple(source_roots)):
                 dump.rename(f"d{len(report.dumps) + 1}")
                 if fingerprint is not None and seen.setdefault(fingerprint, dump.id) != dump.id:
                     dump.duplicate_of = seen[fingerprint]
@@ -67,11 +70,12 @@ Analyzed = tuple[DumpReport, Fingerprint | None, Snapshot]
 """The report on one dump, what tells the same dump given twice, and what others are compared with."""
 
 
-def _analyze_source(source: Source, rules: Rules | None, stuck_after: float) -> list[Analyzed]:
+def _analyze_source(
+    source: Source, rules: Rules | None, stuck_after: float, source_roots: tuple[str, ...]
+) -> list[Analyzed]:
     parts = split(source)
-    work = partial(
-        _analyze_part, rules=rules, stuck_after=stuck_after
-    )  # the rules travel to the other processes with it
+    # These travel to the other processes with the work.
+    work = partial(_analyze_part, rules=rules, stuck_after=stuck_after, source_roots=source_roots)
     found = work(source) if len(parts) == 1 else list(chain.from_iterable(run_parts(work, parts)))
     if not any(dump.total for dump, _, _ in found):
         raise InputError(
@@ -81,10 +85,12 @@ def _analyze_source(source: Source, rules: Rules | None, stuck_after: float) -> 
     return found
 
 
-def _analyze_part(source: Source, rules: Rules | None, stuck_after: float) -> list[Analyzed]:
+def _analyze_part(
+    source: Source, rules: Rules | None, stuck_after: float, source_roots: tuple[str, ...]
+) -> list[Analyzed]:
     found: list[Analyzed] = []
     for dump in intake.dumps(source):
-        facts = facts_of(dump, _classifier(dump.family, rules), stuck_after)
+        facts = facts_of(dump, _classifier(dump.family, rules), stuck_after, source_roots)
         found.append((report_of(facts, source.name, rules), _fingerprint(dump), snapshot(facts)))
     return found
 
@@ -95,18 +101,29 @@ def _classifier(family: str, rules: Rules | None) -> Classifier:
 
 
 def analyze_dump(
-    dump: Dump, classifier: Classifier, source: str, rules: Rules | None = None, stuck_after: float = STUCK_AFTER
+    dump: Dump,
+    classifier: Classifier,
+    source: str,
+    rules: Rules | None = None,
+    stuck_after: float = STUCK_AFTER,
+    source_roots: tuple[str, ...] = (),
 ) -> DumpReport:
     """Everything that is said about one dump. Its id is given when it enters a report."""
-    return report_of(facts_of(dump, classifier, stuck_after), source, rules)
+    return report_of(facts_of(dump, classifier, stuck_after, source_roots), source, rules)
 
 
-def facts_of(dump: Dump, classifier: Classifier, stuck_after: float = STUCK_AFTER) -> Facts:
+def facts_of(
+    dump: Dump,
+    classifier: Classifier,
+    stuck_after: float = STUCK_AFTER,
+    source_roots: tuple[str, ...] = (),
+) -> Facts:
     """What is concluded of a dump before the rules run."""
-    verdicts = classifier.verdicts(dump)
+    verdicts, locks, unused = concluded(dump, classifier, source_roots)
     groups, group_of = group_threads(dump, verdicts)
-    waits = find_waits(dump, verdicts, groups, group_of, classifier)
-    return Facts(dump, verdicts, groups, group_of, waits, classifier, int(stuck_after * 1000))
+    waits = find_waits(dump, verdicts, groups, group_of, classifier, locks)
+    stuck_after_ms = int(stuck_after * 1000)
+    return Facts(dump, verdicts, groups, group_of, waits, classifier, stuck_after_ms, bool(source_roots), unused)
 
 
 def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpReport:
@@ -141,7 +158,7 @@ def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpRepo
         chains=waits.chains,
         deadlocks=waits.deadlocks,
         findings=findings,
-        hints=_hints(dump, facts),
+        hints=[*_hints(dump, facts), *facts.unused_sources],
     )
 
 
@@ -180,6 +197,10 @@ def _hints(dump: Dump, facts: Facts) -> list[str]:
             hints.append(f"owners of java.util.concurrent locks: jcmd {pid} Thread.print -l -e")
         if any(thread.carries is not None for thread in dump.threads):
             hints.append(f"virtual threads are not in this text: jcmd {pid} Thread.dump_to_file -format=json FILE")
+    if dump.family == "python" and not facts.has_sources:
+        unseen = any(verdict.kind == "unknown" for verdict in facts.verdicts)
+        if unseen or any(convoy.owner is None for convoy in facts.waits.graph.convoys):
+            hints.append("what C calls wait for, and who holds a lock: threaddump analyze --source-root DIR FILE")
     if dump.format == "faulthandler" and dump.truncated:
         hints.append("all threads with their names: py-spy dump --pid PID")
     hints += _python_hints(dump, facts, pid)

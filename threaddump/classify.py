@@ -41,6 +41,10 @@ J9_CLASS_INIT = "java.lang.J9VMInternals$ClassInitializationLock"
 """The object that J9 has for it."""
 WANTS_GIL = re.compile("waiting for (?:the )?gil", re.IGNORECASE)
 """The words of ``profiling.sampling``, of pystack and of gdb for a thread that waits for the interpreter lock."""
+SOURCE_LINE = "<source line>"
+"""The file of a frame that no dump prints: the C function that the source line below it calls."""
+_C_CODE = ("native:", "call:")
+"""How keys of frames begin that are no Python code: C functions of a dump, and those that a source line calls."""
 SHARED_ROOTS = {
     "org.apache": 3,
     "org.apache.commons": 4,
@@ -76,6 +80,8 @@ class Verdict:
     timed_reason: str = ""
     request: bool = False
     """The stack shows that the thread serves a request."""
+    inferred: str = ""
+    """What the kind is inferred from where no frame shows it: the source line."""
 
     @property
     def library(self) -> str | None:
@@ -172,7 +178,7 @@ class Classifier:
         hits = self.candidates(keys, matched, zone, state)
         # With native frames the C function stands above the Python one: the same call keeps the same blocking frame.
         primitives = [(i, e) for i, e in hits if e.role == "primitive"]
-        primitive = next((p for p in primitives if not keys[p[0]].startswith("native:")), next(iter(primitives), None))
+        primitive = next((p for p in primitives if not is_c_code(keys[p[0]])), next(iter(primitives), None))
         winner = winner_of(hits)
         if winner is None:
             kind = self._without_entry(stack, state)
@@ -277,7 +283,7 @@ class Classifier:
         fallback = None
         for index in range(start, len(keys)):
             key = keys[index]
-            if self.is_platform(key) or key.startswith("native:") or self.catalog.proxies.find(key):
+            if self.is_platform(key) or is_c_code(key) or self.catalog.proxies.find(key):
                 continue
             if any(entry.library for entry in matched[index]) or self.is_library(key):
                 if fallback is None and index >= start and not any(e.role == "transparent" for e in matched[index]):
@@ -297,7 +303,7 @@ class Classifier:
         found = self._platform.get(key)
         if found is None:
             python = self.family == "python"
-            found = key.startswith("native:") or _is_stdlib(key) if python else key in self.catalog.platform
+            found = is_c_code(key) or _is_stdlib(key) if python else key in self.catalog.platform
             self._platform[key] = found
         return found
 
@@ -315,6 +321,8 @@ class Classifier:
         key = self.key(frame)
         if self.family == "python" and frame.file is None:
             return frame.function
+        if key.startswith("call:"):
+            return frame.function.removeprefix("?.")
         if self.family == "python" and not key.startswith("native:"):
             return f"{key.rpartition(':')[0]}:{frame.function}"
         return key.removeprefix("native:")
@@ -362,6 +370,10 @@ class Classifier:
         return None, ""
 
     def _timed_by_line(self, stack: Stack, keys: list[str], version: str | None) -> tuple[bool | None, str]:
+        for frame, key in zip(stack, keys, strict=True):
+            by_text = self.catalog.wait_texts.get((key, frame.source)) if frame.source else None
+            if by_text is not None:
+                return by_text, f"{frame.file} line {frame.line} is {frame.source}"
         if version is None:
             return None, "the interpreter's version is not in the dump"
         for frame, key in zip(stack, keys, strict=True):
@@ -400,6 +412,11 @@ class Classifier:
                         yield entry, rule, value
 
 
+def is_c_code(key: str) -> bool:
+    """Whether a frame with this key is a C function below Python code."""
+    return key.startswith(_C_CODE)
+
+
 def effective_state(thread: Thread, stateless: bool) -> str | None:
     """The state that a verdict goes by."""
     if thread.blocked_on is not None and is_class_init(thread.blocked_on):
@@ -427,7 +444,7 @@ def ruled_out(entry: Entry, index: int, keys: Sequence[str], state: str | None) 
         return "states"
     if entry.max_depth is not None:
         # C frames of py-spy --native stand between the Python frames and do not count.
-        depth = index - sum(key.startswith("native:") for key in keys[:index])
+        depth = index - sum(map(is_c_code, keys[:index]))
         if depth >= entry.max_depth:
             return "max_depth"
     if entry.requires and not _any_match(entry.requires, keys):
@@ -496,6 +513,8 @@ def library_root(key: str) -> str:
 # Python paths
 
 _INSTALLED = re.compile(r".*[/\\](?:site-packages|dist-packages|python\d+(?:\.\d+)?t?(?:\.zip)?|Lib)[/\\]", re.DOTALL)
+_ROOTS = frozenset({"", "usr", "srv", "home", "opt", "tmp", "var", "root", "mnt"})
+"""First parts of an absolute path, also of one that lost its first character."""
 _LIBRARY_FOLDER = re.compile(r"[/\\]python(3\.\d+)t?[/\\]\w+\.py$")
 _NATIVE_SUFFIX = re.compile(r"(@.*|\.(?:constprop|part|isra|cold|llvm).*)$", re.DOTALL)
 _STDLIB = frozenset(sys.stdlib_module_names) - {"test", "this", "antigravity"}
@@ -505,6 +524,8 @@ def frame_key(frame: Frame, family: str) -> str:
     """The string that catalog patterns match for this frame."""
     if family != "python":
         return frame.function
+    if frame.file is SOURCE_LINE:
+        return f"call:{frame.function}"
     if frame.native:
         symbol = _NATIVE_SUFFIX.sub("", frame.function).partition("(")[0].lstrip("_")
         return f"native:{symbol.removeprefix('GI_').lstrip('_')}"
@@ -522,10 +543,16 @@ def python_path(path: str) -> str:
     if cut != path:
         return cut.replace("\\", "/")
     parts = path.replace("\\", "/").split("/")
-    if len(parts) > 2 and (parts[0] == "" or ":" in parts[0]):
-        # An absolute path outside of the installed packages: the application's own.
+    if len(parts) > 2 and (parts[0] in _ROOTS or ":" in parts[0]):
+        # An absolute path outside of the installed packages: the application's own. Python 3.15 prints paths relative
+        # to the working directory, which often is the root.
         return "/".join(parts[-2:])
     return "/".join(parts)
+
+
+def is_installed(path: str) -> bool:
+    """Whether a file is of the interpreter or of an installed package, by its path."""
+    return path.startswith("<") or _INSTALLED.match(path) is not None
 
 
 def _is_stdlib(key: str) -> bool:

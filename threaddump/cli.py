@@ -89,6 +89,14 @@ RulesOption = Annotated[
     ),
 ]
 NoRulesOption = Annotated[bool, typer.Option("--no-rules", help=f"Do not look for a {RULES}.")]
+SourceRootOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source-root",
+        metavar="DIR",
+        help="Your application's Python source: tells what C calls and locks its lines mean. Can be repeated.",
+    ),
+]
 AppOption = Annotated[
     list[str] | None,
     typer.Option("--app", metavar="PACKAGE", help="A package of your application: its frames are the callers."),
@@ -149,6 +157,7 @@ def analyze(
     rules: RulesOption = None,
     no_rules: NoRulesOption = False,
     apps: AppOption = None,
+    source_roots: SourceRootOption = None,
 ) -> None:
     """Say what the threads of a dump are stuck on, who waits behind them, and what to do.
 
@@ -164,6 +173,7 @@ def analyze(
     from threaddump.analysis import analyze as analyze_sources
 
     own = _rules(rules or [], apps or [], look=not no_rules)
+    roots = _source_roots(source_roots or [])
     failed: list[InputError] = []
     skipped = 0
 
@@ -177,7 +187,7 @@ def analyze(
     sources = expand(files or [])
     # A run is short and makes no cycles worth collecting: the collector would only walk the threads again and again.
     gc.disable()
-    report = analyze_sources(sources, on_error, own, stuck_after)
+    report = analyze_sources(sources, on_error, own, stuck_after, roots)
     for error in failed:
         _complain(error)
     if skipped:
@@ -413,6 +423,7 @@ def explain(
     rules: RulesOption = None,
     no_rules: NoRulesOption = False,
     apps: AppOption = None,
+    source_roots: SourceRootOption = None,
 ) -> None:
     """Say what a finding means, or why a thread got its kind.
 
@@ -436,10 +447,11 @@ def explain(
         answer = explained.id_answer(names[0]) if names else explained.list_lines
     else:
         own = _rules(rules or [], apps or [], look=not no_rules)
+        roots = _source_roots(source_roots or [])
         sources = expand(names or [])
         gc.disable()
         try:
-            answer = explained.thread_answer(*explained.find_thread(sources, thread, line, _complain), own)
+            answer = explained.thread_answer(*explained.find_thread(sources, thread, line, _complain), own, roots)
         except explained.AmbiguousError as error:
             print(f"threaddump: {error}", *error.lines, f"  try: {error.hint}", sep="\n", file=sys.stderr)
             raise typer.Exit(UNUSABLE) from None
@@ -458,6 +470,13 @@ def _rules(named: list[Path], apps: list[str], look: bool) -> Rules | None:
     from threaddump.rules import load
 
     return load(found, named, apps)
+
+
+def _source_roots(named: list[str]) -> tuple[str, ...]:
+    for root in named:
+        if not os.path.isdir(root):
+            raise InputError(f"--source-root {root}: no such folder", "name the folder that your packages stand in")
+    return tuple(named)
 
 
 def config_folder(platform: str) -> str:

@@ -96,6 +96,7 @@ def _group(group_id: str, dump: Dump, verdicts: Sequence[Verdict], indexes: Sequ
         caller=first.caller,
         timed=timed,
         timed_reason=reason,
+        inferred=first.inferred,
         lock=locks.pop() if len(locks) == 1 else None,
         threads=[thread.label for thread in threads],
         lines=[thread.line for thread in threads],

@@ -20,6 +20,9 @@ _ADDRESSES_SHOWN = 3
 Basis = Literal["reported", "inferred", "mixed"]
 """How an edge between threads is known: printed by the runtime, concluded by us, or a chain with both."""
 
+OF_SOURCE = "source:"
+"""Begins the id of a lock that is known by the application's source alone: it is ours, and not in the input."""
+
 
 @dataclass(slots=True, frozen=True)
 class Integration:
@@ -104,6 +107,8 @@ class Group:
     states: dict[str, int]
     cpu_ms: float | None
     endpoints: list[Endpoint] = field(default_factory=list)
+    inferred: str = ""
+    """What the kind is inferred from where no frame shows it (the source line); empty where frames do."""
 
     @property
     def count(self) -> int:

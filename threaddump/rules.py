@@ -317,7 +317,7 @@ class _File:
 
 def _idle(pattern: str) -> dict[str, Any]:
     """The short form of an entry for an idle frame."""
-    runtime = "python" if ".py:" in pattern or pattern.startswith("native:") else "jvm"
+    runtime = "python" if ".py:" in pattern or pattern.startswith(("native:", "call:")) else "jvm"
     return {
         "id": f"idle:{pattern}",
         "runtime": runtime,

@@ -192,7 +192,10 @@ class _Reader(DumpReader):
             self.complain(number, "a frame that cannot be read", plain)
             return False
         if plain.startswith(b"    "):
-            return bool(self.stack) and not self.gap  # the source line, or the end of a line that gdb wrapped
+            if not self.stack or self.gap:
+                return False
+            self.add_source(plain)  # or the end of a line that gdb wrapped, after the source line
+            return True
         if self._read_remark(body) or body.startswith((b"<", b"PyCFunction invocation")):
             self.grammar()
             self._add_built_in(number, body)

@@ -25,6 +25,8 @@ class Frame:
     line: int | None = None
     native: bool = False
     """True for a JVM native method and for a C frame of ``py-spy --native``."""
+    source: str | None = None
+    """The source line as printed, without its indentation. None where the format prints none."""
 
 
 @dataclass(slots=True, eq=False)

@@ -117,7 +117,11 @@ class _Reader(DumpReader):
         if plain.startswith(_FRAME):
             self.complain(number, "a frame that cannot be read", plain)
             return False
-        return plain.startswith(b"    ") and bool(self.stack) and not self.gap  # the source line
+        if not plain.startswith(b"    ") or not self.stack or self.gap:
+            return False
+        if not plain.startswith(b"    [source file changed"):
+            self.add_source(plain)
+        return True
 
     def _read_thread(self, number: int, plain: bytes) -> bool:
         header = _THREAD.fullmatch(plain)

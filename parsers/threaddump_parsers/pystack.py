@@ -252,7 +252,10 @@ class _Reader(DumpReader):
             self.grammar()
             self._variables[text(name)] = text(value[1:])
             return True
-        return not self.gap  # the source line
+        if self.gap:
+            return False
+        self.add_source(plain)
+        return True
 
     def settle(self, thread: Thread) -> None:
         innermost_first(thread, self.stack)

@@ -30,10 +30,12 @@ _MARK = 18
 _WAITS = {"external-call", "pool-wait", "lock-wait", "sync-wait", "queue-put"}
 
 
-def thread_answer(dump: Dump, index: int, source: str, rules: Rules | None = None) -> Answer:
+def thread_answer(
+    dump: Dump, index: int, source: str, rules: Rules | None = None, source_roots: tuple[str, ...] = ()
+) -> Answer:
     """Why this thread got its kind, under the user's rules."""
     classifier = rules.classifier(dump.family) if rules is not None else None
-    return partial(_thread_lines, trace(dump, index, classifier), source)
+    return partial(_thread_lines, trace(dump, index, classifier, source_roots), source)
 
 
 def _thread_lines(told: Trace, source: str, width: int) -> Iterator[Line]:
@@ -69,6 +71,8 @@ def _verdict_lines(told: Trace, width: int) -> Iterator[Line]:
     said = [words.kind_words(verdict.kind), words.phase_words(verdict.kind, verdict.phase), timed]
     yield [("VERDICT", "heading"), ("  ", ""), (", ".join(part for part in said if part), "strong")]
     yield from labelled("because", _because(told), width)
+    if verdict.inferred:
+        yield from labelled("inferred", clean(verdict.inferred.removeprefix("inferred ")), width)
     used = integration(verdict, told.dump.family)
     if used is not None:
         system = f", {used.system}" if used.system else ""

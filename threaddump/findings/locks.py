@@ -30,6 +30,9 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
     wanted = [thread.blocked_on for thread in facts.dump.threads if thread.line in cycle.lines]
     if any(lock is not None and is_unnamed_class(lock) for lock in wanted):
         found += ". Inferred: it does not name the classes, and no other thread is inside an initialiser"
+    convoys = [c for i, c in facts.waits.graph.convoy_of.items() if facts.dump.threads[i].line in cycle.lines]
+    for reason in dict.fromkeys(convoy.reason for convoy in convoys):
+        found += f". Inferred: {reason}"
     ring = " → ".join(f'"{name}"' for name in [*cycle.threads[:RING], *cycle.threads[:1]])
     if len(cycle.threads) > RING:
         ring = f"{ring} (over {len(cycle.threads)} threads)"
@@ -39,7 +42,7 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
     }
     return Finding(
         id="deadlock",
-        severity="critical",
+        severity="critical" if all(convoy.exact for convoy in convoys) else "high",
         title=f"deadlock of {len(cycle.threads)} threads ({cycle.type}){behind}",
         detail=f"Each {'wants a lock that the next one holds' if cycle.locks else _AWAITS}: {ring}. {found}.",
         threads=len(cycle.threads) + cycle.behind,

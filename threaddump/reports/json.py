@@ -153,6 +153,7 @@ def _group(dump: DumpReport, group: Group) -> _Object:
         "caller": group.caller,
         "timed": group.timed,
         "timed_reason": group.timed_reason,
+        "inferred": group.inferred or None,
         "states": group.states,
         "lock": group.lock,
         "threads": group.threads,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from threaddump.report import (
+    OF_SOURCE,
     SEVERITIES,
     Chain,
     ContendedLock,
@@ -236,6 +237,8 @@ class Phrases:
     def lock(self, lock_id: str | None, class_name: str | None = None) -> str:
         """A lock by class and id; ids stay whole so that they can be searched for."""
         class_name = class_name or self._lock_classes.get(lock_id or "")
+        if lock_id and lock_id.startswith(OF_SOURCE) and class_name:
+            return clean(short_class(class_name), 200)  # its id is ours, and not in the input
         if lock_id and not class_name:
             class_name, _, lock_id = lock_id.rpartition(" ")
         if lock_id and (class_name or "").endswith(f" {lock_id}"):
@@ -284,6 +287,8 @@ class Phrases:
         notes.append(timeout_words(group.kind, group.phase, group.timed))
         if group.endpoints:
             notes.append(f"to {endpoint_words(group.endpoints)}")
+        if group.inferred:
+            notes.append(clean(group.inferred))
         if group.kind == "running" and group.cpu_ms is not None and math.isfinite(group.cpu_ms):
             notes.append(f"cpu {group.cpu_ms / 1000:.1f} s")
         return [note for note in notes if note]
@@ -441,7 +446,8 @@ def main_locks(dump: DumpReport, top: int) -> tuple[list[ContendedLock], int]:
     def told(lock: ContendedLock) -> bool:
         if lock.type == "pool" and lock.owner is None:
             return lock.id in anyhow
-        return len(lock.waiting) == 1 and not alone.isdisjoint((lock.id, f"{lock.class_name} {lock.id}"))
+        names = (lock.id, lock.class_name if lock.id.startswith(OF_SOURCE) else f"{lock.class_name} {lock.id}")
+        return len(lock.waiting) == 1 and not alone.isdisjoint(names)
 
     locks = sorted(dump.locks, key=lambda lock: -len(lock.waiting))
     kept = [lock for lock in locks if top <= 0 or not told(lock)]

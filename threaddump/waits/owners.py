@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from threaddump.classify import CLASS_INIT, Verdict, is_class_init, is_unnamed_class
 from threaddump.groups import QUIET, integration, lock_id
-from threaddump.report import Basis, ContendedLock, Owner
+from threaddump.report import OF_SOURCE, Basis, ContendedLock, Owner
 from threaddump.waits.convoys import Convoy
 from threaddump_parsers.model import Dump, Lock, Thread
 
@@ -69,11 +69,14 @@ def _member(dump: Dump, name: str, lock: Lock | None) -> int | None:
 
 
 def owner_basis(lock: Lock) -> Basis:
-    """How the owner of a lock is known: of a class's initialisation HotSpot shows only the frame that runs it."""
-    return "inferred" if (lock.id or "").startswith(CLASS_INIT) or is_unnamed_class(lock) else "reported"
+    """How the owner is known: by where threads stand for HotSpot's class initialisation and for locks of Python."""
+    told = (lock.id or "").startswith((CLASS_INIT, OF_SOURCE))
+    return "inferred" if told or is_unnamed_class(lock) else "reported"
 
 
 def lock_type(lock: Lock) -> str:
+    if lock.id is not None and lock.id.startswith(OF_SOURCE):
+        return "other"
     if is_class_init(lock):
         return "class-init"
     if lock.class_name.startswith("_thread."):
