@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -311,6 +312,7 @@ def test_sqlalchemy_pool(it: Case) -> None:
     assert wait.pool.id == "sqlalchemy"
     (chain,) = it.dump.chains
     assert (chain.root.count, chain.waiting, chain.evidence) == (3, 10, "inferred")
+    assert ("local variables of both" in (chain.reason or "")) is it.locals
     assert it.findings("pool-exhausted")
 
 
@@ -371,6 +373,22 @@ def test_uwsgi_threads(it: Case) -> None:
     (call,) = it.groups("external-call", where="slow")
     assert (call.count, call.timed) == (4, False)
     assert it.findings("read-without-timeout", "hot-external-call")
+
+
+def test_few_kinds_are_unknown() -> None:
+    """Where source lines or C frames are printed, nearly all are known; without them C calls are not."""
+    known: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for path, program in ALL:
+        try:
+            it = case(path, program)
+        except pytest.skip.Exception:
+            continue
+        part = "shown" if it.source_lines else "not shown"
+        total[part] += it.dump.total
+        known[part] += it.dump.total - it.count("unknown")
+    assert known["shown"] >= 0.99 * total["shown"]
+    assert known["not shown"] >= 0.75 * total["not shown"]
 
 
 def test_every_program_is_asked_about() -> None:

@@ -392,12 +392,12 @@ class Classifier:
                 return replace(verdict, timed=timed, timed_reason=f"{rule['name']}: {value} in {rule['frame']}")
         return verdict
 
-    def pool_object(self, thread: Thread) -> str | None:
-        """The pool that the thread leases from or calls through, as printed: ``<HTTPConnectionPool at 0x7f..>``."""
-        for _, _, value in self._variables(thread, "pool_object"):
-            if " at 0x" in value:
-                return value
-        return None
+    def pool_objects(self, thread: Thread) -> list[str]:
+        """The pool that the thread leases from or calls through, as printed: ``<HTTPConnectionPool at 0x7f..>``.
+
+        And what a pool has of its own that its users show, too: a dialect of SQLAlchemy. The innermost first.
+        """
+        return [value for _, _, value in self._variables(thread, "pool_object") if " at 0x" in value]
 
     def _variables(self, thread: Thread, field: str) -> Iterator[tuple[Entry, dict[str, str], str]]:
         """Local variables that entries name, innermost frame first: the entry, its rule and the printed value."""

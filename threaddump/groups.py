@@ -96,7 +96,7 @@ def _group(group_id: str, dump: Dump, verdicts: Sequence[Verdict], indexes: Sequ
         caller=first.caller,
         timed=timed,
         timed_reason=reason,
-        inferred=first.inferred,
+        inferred=_inferred([verdicts[index].inferred for index in indexes]),
         lock=locks.pop() if len(locks) == 1 else None,
         threads=[thread.label for thread in threads],
         lines=[thread.line for thread in threads],
@@ -107,6 +107,13 @@ def _group(group_id: str, dump: Dump, verdicts: Sequence[Verdict], indexes: Sequ
         if dump.os is None or first.kind in QUIET
         else endpoints((dump.threads[i], verdicts[i]) for i in indexes),
     )
+
+
+def _inferred(reasons: Sequence[str]) -> str:
+    """The reason of the first thread, and how many others the rest has."""
+    distinct = dict.fromkeys(filter(None, reasons))
+    more = len(distinct) - 1
+    return next(iter(distinct), "") + (f" and {more} other{'s' * (more > 1)}" if more > 0 else "")
 
 
 def _timed(verdicts: Sequence[Verdict]) -> tuple[bool | None, str]:

@@ -41,7 +41,7 @@ def _told_apart(dump: Dump, waiters: Sequence[int], classifier: Classifier) -> l
 
     Some pools park each waiter on an object of its own, and compiled waits lose it: such waiters stay together.
     """
-    printed = [classifier.pool_object(dump.threads[index]) for index in waiters]
+    printed = [next(iter(classifier.pool_objects(dump.threads[index])), None) for index in waiters]
     objects = [pool or lock_id(dump.threads[index]) for pool, index in zip(printed, waiters, strict=True)]
     shared = {one for one, count in Counter(objects).items() if one is not None and count > 1} | set(printed) - {None}
     parts: dict[str | None, list[int]] = defaultdict(list)
@@ -90,9 +90,8 @@ def _holders(
     calling = [i for i in working if verdicts[i].kind == "external-call"]
     alike = list({id(verdicts[i]): verdicts[i] for i in waiters}.values())
 
-    address = classifier.pool_object(dump.threads[waiters[0]])
-    if address is not None:
-        same = [i for i in working if classifier.pool_object(dump.threads[i]) == address]
+    for address in classifier.pool_objects(dump.threads[waiters[0]]):
+        same = [i for i in working if address in classifier.pool_objects(dump.threads[i])]
         if same:
             return same, f"the same pool object {address} in the local variables of both"
     same, reason = _inside_the_block(verdicts, waiters, source_locks)
