@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import goldens
-from threaddump.analysis import analyze
+from threaddump.analysis import analyze, analyze_dump
 from threaddump.classify import Classifier, Verdict
 from threaddump.code import concluded
 from threaddump.code.files import MAX_FILE
 from threaddump.intake import dumps
 from threaddump.report import DumpReport
-from threaddump_parsers.model import Dump, Frame, Thread
+from threaddump_parsers.model import Dump, Frame, Lock, Thread
 
 PROGRAMS = goldens.FIXTURES / "programs" / "python"
 BOOT = (
@@ -509,3 +509,16 @@ def test_lines_that_are_no_source_are_not_kept() -> None:
     )
     (dump,) = dumps(goldens.source(text.encode()))
     assert dump.threads[0].stack[0].source == "time.sleep(1)"
+
+
+def test_the_printed_address_of_a_lock_is_kept(tmp_path: Path) -> None:
+    """gdb prints it: the source adds who is inside the code that holds the lock."""
+    (tmp_path / "stock.py").write_text(LOCKS)
+    dump = stock_dump(("guarded", 41), ("late", 44), ("late", 44))
+    dump.threads[0].stack = (Frame("load", "/srv/shop/other.py", 1), *dump.threads[0].stack)
+    for thread in dump.threads[1:]:
+        thread.blocked_on = Lock("0x7f00", "_thread.lock")
+    report = analyze_dump(dump, Classifier("python"), "dump.txt", source_roots=(str(tmp_path),))
+    (lock,) = report.locks
+    assert lock.owner is not None
+    assert (lock.id, lock.owner.thread, len(lock.waiting)) == ("0x7f00", "t-1", 2)

@@ -94,7 +94,9 @@ class Inference:
         verdicts = self._with_timeouts(dump, verdicts, classifier)
         wants = {index: lock for index, call in found.items() if (lock := self._wanted(dump, index, call)) is not None}
         for index, lock in wants.items():
-            dump.threads[index].blocked_on = Lock(SourceLocks.id(lock), f"lock {lock.name}")
+            # What the dump prints tells the lock better: gdb knows its address.
+            if dump.threads[index].blocked_on is None:
+                dump.threads[index].blocked_on = Lock(SourceLocks.id(lock), f"lock {lock.name}")
         locks = SourceLocks(wants, self._holds(dump) if wants else {}, self.files is not None)
         if any(verdict.kind == "pool-wait" for verdict in verdicts):
             self._note_leases(dump, verdicts, locks)

@@ -119,7 +119,7 @@ def _by_source(dump: Dump, locks: SourceLocks) -> list[Convoy]:
                     "another; no other thread is inside such a block"
                 )
                 which = f" wanted by the thread at line {dump.threads[index].line}"
-                found.append(_of_name(name, [index], other, reason, locks, which))
+                found.append(_of_name(dump, name, [index], other, reason, locks, which))
             waiters = [index for index in waiters if index not in waiting]
         others = [index for index in holders if name.variable is not None or index not in waiters]
         if not waiters:
@@ -136,15 +136,17 @@ def _by_source(dump: Dump, locks: SourceLocks) -> list[Convoy]:
             reason = f"CPython records no owner, and no thread is inside a block of the source that holds {name.name}"
         else:
             reason = f"CPython records no owner; the source tells who is inside a block that holds {name.name}"
-        found.append(_of_name(name, waiters, owner, reason, locks))
+        found.append(_of_name(dump, name, waiters, owner, reason, locks))
     return found
 
 
 def _of_name(
-    name: LockName, waiters: list[int], owner: int | None, reason: str, locks: SourceLocks, which: str = ""
+    dump: Dump, name: LockName, waiters: list[int], owner: int | None, reason: str, locks: SourceLocks, which: str = ""
 ) -> Convoy:
+    printed = {lock.id for index in waiters if (lock := dump.threads[index].blocked_on) is not None}
+    one = printed.pop() if len(printed) == 1 else None
     return Convoy(
-        id=locks.id(name) + which,
+        id=(one or locks.id(name)) + which,
         lock=f"lock {name.name}",
         type="other",
         waiters=waiters,
