@@ -57,6 +57,9 @@ def c_call_kind_unknown(facts: Facts) -> Iterable[Finding]:
         f"At {where}{', and others' if len(places) > 3 else ''}. A call into C leaves no frame of its own: a lock, a "
         "driver of a database, a sleep and a computation look the same.",
         threads,
-        ["the C frames, which tell: py-spy dump --native --pid PID", "or read the line of the innermost frame"],
+        [
+            "the C frames, which tell: py-spy dump --native --pid PID",
+            "or let the source tell: threaddump analyze --source-root DIR FILE",
+        ],
         group=facts.groups[facts.group_of[threads[0]]].id,
     )
