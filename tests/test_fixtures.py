@@ -156,6 +156,14 @@ SERIES = (
     Doing("idle", 8, "LinkedBlockingQueue.take", "idle-"),
 )
 
+WAITS = (
+    Doing("lock-wait", 1, "Waits.move", "mover"),
+    Doing("lock-wait", 1, "Waits.move", "second-mover"),
+    Doing("lock-wait", 1, "Waits.lambda$main$1", "sleeper-in-wait"),
+    Doing("sleep", 3, "Waits.sleep"),
+    Doing("running", 1, "Waits.hum", "humming"),
+)
+STOCK = (Behind("keeper", 1), Behind("mover", 1), Behind("ringer", 1))
 TRUTHS: dict[str, Truth] = {
     "black-friday/frontend.*.txt": FRONTEND,
     "black-friday/orders.*.txt": ORDERS,
@@ -310,6 +318,27 @@ TRUTHS: dict[str, Truth] = {
     "traceback/pytest-timeout-in-a-failure.txt": Truth((1,)),
     "traceback/pytest-timeout.txt": Truth((2,), (Doing("sync-wait", 1, "test_hang", "MainThread"),)),
     "uwsgi/flask-threads.txt": Truth((4,), (Doing("external-call", 4, "slow", "uWSGIWorker1Core"),), requests=4),
+    "hotspot-sa/core.txt": Truth((12,), (*WAITS, Doing("lock-wait", 1, "", "tenant")), behind=STOCK),
+    "hotspot-sa/deadlock-three-mixed.txt": Truth(
+        (17,),
+        behind=(
+            Behind("mix-1-holds-inventory", 8),
+            Behind("mix-2-holds-reentrant", 1),
+            Behind("mix-3-holds-ledger", 1),
+        ),
+        deadlocks=((frozenset({"mix-1-holds-inventory", "mix-2-holds-reentrant", "mix-3-holds-ledger"}), 7),),
+    ),
+    "hotspot-sa/deadlock-two-mixed.txt": Truth((23,), deadlocks=TRANSFERS, truncated=True),
+    "hotspot-sa/deadlock-two-monitors-of-one-frame.txt": Truth((9,), deadlocks=TRANSFERS),
+    "hotspot-sa/java25.txt": Truth((13,), WAITS, (*STOCK, Behind("keeper", 1))),
+    "hotspot-sa/java25-mixed.txt": Truth((20,), (Doing("lock-wait", 3, "futex"),), truncated=True),
+    "hotspot-sa/jstack-F-java8-synthetic.txt": Truth(
+        (17,),
+        (Doing("sleep", 2, "Cases.sleep"),),
+        deadlocks=((frozenset({"mix-1-holds-inventory", "mix-2-holds-reentrant", "mix-3-holds-ledger"}), 0),),
+    ),
+    "hotspot-sa/mixed.txt": Truth((21,), (Doing("lock-wait", 3, "futex"),), truncated=True),
+    "hotspot-sa/waits-of-every-kind.txt": Truth((12,), WAITS, (*STOCK, Behind("keeper", 1))),
     "jcmd-*/deadlock-two.*": Truth((10,), deadlocks=TRANSFERS),
     "jcmd-*/java21-monitor-convoy.*": Truth((35,), (Doing("sleep", 1, "HolidayFeed", "sched-worker-"),), requests=25),
     "jcmd-plain/pinned-carriers.txt": Truth((38,), (Doing("external-call", 2, "RemoteClient.call", "vt-clinit-"),)),
@@ -600,7 +629,10 @@ def test_workers_that_wait_for_their_own_pool_are_told(name: str) -> None:
 @pytest.mark.parametrize("name", marked(NAMES, "directly"))
 def test_threads_directly_behind_an_owner(name: str) -> None:
     for dump in goldens.report(name).dumps:
-        waiting = {len(lock.waiting) for lock in dump.locks if lock.owner is not None}
+        waiting = {
+            sum(len(lock.waiting) for lock in dump.locks if lock.owner and lock.owner.thread == owner)
+            for owner in {lock.owner.thread for lock in dump.locks if lock.owner is not None}
+        }
         for finding in dump.findings:
             told = re.search(r"\((\d+) directly\)", finding.title)
             assert told is None or int(told[1]) in waiting, finding.title

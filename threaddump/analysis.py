@@ -154,6 +154,11 @@ def _hints(dump: Dump, facts: Facts) -> list[str]:
             hints.append(f"owners of java.util.concurrent locks: jcmd {pid} Thread.print -l -e")
         if any(thread.carries is not None for thread in dump.threads):
             hints.append(f"virtual threads are not in this text: jcmd {pid} Thread.dump_to_file -format=json FILE")
+    if dump.format == "hotspot-sa":
+        if all(thread.java_id is None for thread in dump.threads):
+            hints.append(f"names, states and locks of the threads, if the JVM answers: jcmd {pid} Thread.print -l -e")
+        elif not dump.ownable_synchronizers:
+            hints.append(f"owners of java.util.concurrent locks: jhsdb jstack --locks --pid {pid}")
     if dump.format == "faulthandler" and dump.truncated:
         hints.append("all threads with their names: py-spy dump --pid PID")
     if dump.format.startswith("py-spy"):

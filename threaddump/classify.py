@@ -27,6 +27,7 @@ from functools import lru_cache
 
 from threaddump import catalog
 from threaddump.catalog import Catalog, Entry, glob_test
+from threaddump_parsers.java_frames import is_c_function
 from threaddump_parsers.model import Dump, Frame, Lock, Stack, Thread
 
 NETWORK_PRIMITIVE = 49
@@ -157,6 +158,9 @@ class Classifier:
         return verdict or Verdict("unknown")
 
     def _classify(self, stack: Stack, state: str | None, version: str | None) -> Verdict:
+        if self.family == "jvm" and any(map(is_c_function, stack)):
+            # jhsdb --mixed: the catalog knows the methods that led there.
+            stack = tuple(frame for frame in stack if not is_c_function(frame)) or stack
         keys = [self.key(frame) for frame in stack]
         matched = [self.catalog.frames.find(key) for key in keys]
         request = any(self.catalog.request_frames.find(key) for key in keys)
@@ -491,7 +495,7 @@ _STDLIB = frozenset(sys.stdlib_module_names) - {"test", "this", "antigravity"}
 def frame_key(frame: Frame, family: str) -> str:
     """The string that catalog patterns match for this frame."""
     if family != "python":
-        return frame.function
+        return f"native:{frame.function}" if is_c_function(frame) else frame.function
     if frame.native:
         symbol = _NATIVE_SUFFIX.sub("", frame.function).partition("(")[0].lstrip("_")
         return f"native:{symbol.removeprefix('GI_').lstrip('_')}"

@@ -149,9 +149,9 @@ _GATE = re.compile(
 """The cheap test: every line of a log passes here."""
 
 _SIGNATURE = re.compile(
-    rb'Full thread dump |Process \d{1,10}: |(?:Current t|T)hread (?:0x[0-9a-fA-F]|\d+ \()|Timeout \(\d|"[^"\n]|'
+    rb'Full thread dump |Process \d{1,10}: |(?:Current t|T)hread (?:0x[0-9a-fA-F]|\d+:? \()|Timeout \(\d|"[^"\n]|'
     rb'Traceback for thread |Stack dump|#\d{1,19} "|# Thread|thread_id = |<_?\w{0,30}Thread\(|~{5,} ?Stack of |'
-    rb"Dumping stack traces|Threads running|0SECTION +[A-Z]|={5} FULL THREAD DUMP"
+    rb"Dumping stack traces|Threads running|0SECTION +[A-Z]|={5} FULL THREAD DUMP|Deadlock Detection:"
 )
 _LEVEL = rb"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|SEVERE|CRITICAL|FATAL)"
 _VARYING = re.compile(

@@ -8,7 +8,7 @@ from threaddump.prefixes import wrapped_in
 
 CAPTURE = (
     "take a dump: jcmd PID Thread.print -l -e > dump.txt (JVM), py-spy dump --pid PID > dump.txt (Python); "
-    "read are: HotSpot text (jstack, jcmd, kill -3), jcmd Thread.dump_to_file, ThreadInfo text, Spring Boot's "
+    "read are: HotSpot text (jstack, jcmd, kill -3, jhsdb), jcmd Thread.dump_to_file, ThreadInfo text, Spring Boot's "
     "/actuator/threaddump, javacores, JRockit's dumps, py-spy text and --json, faulthandler, "
     "pystack, profiling.sampling, sys._current_frames() recipes, uWSGI's tracebacker"
 )
@@ -57,10 +57,6 @@ _MESSAGES = (
 
 # Formats that are known but not read.
 _OTHERS = (
-    (
-        rb"^Attaching to process ID |Debugger attached successfully",
-        "output of the serviceability agent (jhsdb, jstack -F)",
-    ),
     (rb"^goroutine \d+ \[", "a goroutine dump"),
     (rb"^Thread \d+ \(Thread 0x[0-9a-f]+ \(LWP \d+\)", "a gdb backtrace"),
     (

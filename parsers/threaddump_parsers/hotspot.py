@@ -40,6 +40,7 @@ from typing import Any, NamedTuple
 import threaddump_parsers
 from threaddump_parsers import threadmxbean
 from threaddump_parsers.java_frames import java_frame
+from threaddump_parsers.java_threads import release
 from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump, Frame, Held, Lock, Problem, ReportedDeadlock, Stack, Thread
 
@@ -317,7 +318,7 @@ class _Reader:
         self._reset()
         match = _VM.match(title)
         name = match["vm"].rstrip() if match else title[len(_TITLE[0]) :].rstrip(": \r\n")
-        version = _release(match["version"]) if match else None
+        version = release(match["version"]) if match else None
         first = number
         if date and number - date[0] == 1:
             first = date[0]
@@ -691,14 +692,3 @@ def _number(text: bytes | None) -> float | None:
         return float(text) if text else None
     except ValueError:
         return None
-
-
-def _release(version: str) -> str:
-    """The Java release behind the VM's version: up to Java 8 HotSpot had numbers of its own (25.292-b10 is 8u292)."""
-    match = re.match(r"(\d{1,3})\.(\d+)-b\d+", version)
-    if match is None:
-        return version
-    hotspot, update = int(match[1]), match[2]
-    if hotspot in (24, 25):
-        return f"{hotspot - 17}u{update}"
-    return f"{'7' if hotspot >= 21 else '6'} (HotSpot {version})"

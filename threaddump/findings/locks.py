@@ -79,6 +79,9 @@ def _behind_owner(facts: Facts, chain: Chain) -> Finding:
     crew = facts.crew(waiters)
     node = max(_locks(chain.tree), key=lambda node: node.count)
     lock = short_class(node.lock_class)
+    others = len({node.lock for node in _locks(chain.tree)}) - 1
+    if others:
+        lock += f" and {others} more lock{'s' if others > 1 else ''} they want"
     convoy = next((c for i in waiters if (c := facts.waits.graph.convoy_of.get(i)) is not None), None)
     holds = "holds" if convoy is None else "probably holds"
     how = "" if convoy is None else f" Inferred: {convoy.reason}."
