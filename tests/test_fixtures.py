@@ -156,6 +156,13 @@ SERIES = (
     Doing("idle", 8, "LinkedBlockingQueue.take", "idle-"),
 )
 
+CONVOY = Truth(
+    (12,),
+    (Doing("lock-wait", 11, "SchedulingGateway"), Doing("external-call", 1, "RemoteClient.call")),
+    (Behind("http-exec-1", 11),),
+    chain=("http-exec-1", 11, 1),
+)
+"""What was kept of the MONITOR_CONVOY."""
 WAITS = (
     Doing("lock-wait", 1, "Waits.move", "mover"),
     Doing("lock-wait", 1, "Waits.move", "second-mover"),
@@ -348,6 +355,9 @@ TRUTHS: dict[str, Truth] = {
         deadlocks=((frozenset({"vt-transfer-AB", "vt-transfer-BA"}), 0),),
     ),
     "actuator/monitor-convoy.json": MONITOR_CONVOY,
+    "actuator/*-synthetic.json": Truth((21,), CONVOY.doing, CONVOY.behind, chain=CONVOY.chain),
+    "threadmxbean/jconsole-synthetic.txt": CONVOY,
+    "threadmxbean/weblogic-synthetic.txt": Truth((21,), CONVOY.doing),
     "threadmxbean/chain-of-six*.txt": Truth(
         (34,), (Doing("external-call", 1, "", "chain-6"),), (Behind("chain-1", 20),), chain=("chain-6", 25, 6)
     ),

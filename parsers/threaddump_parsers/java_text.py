@@ -68,6 +68,10 @@ class ThreadText:
         """The frame in what ``FRAME`` found; None where it is no frame."""
         return self.interned.frame(printed)
 
+    def repeats(self, thread: Thread) -> bool:
+        """Whether the thread of this header is in the dump at hand already."""
+        return thread.java_id in self._ids
+
     def title(self, line: bytes) -> bool:
         """Whether this line belongs to the beginning of a dump."""
         return not line.strip()
@@ -162,7 +166,7 @@ class ThreadText:
         return True
 
     def _begin(self, number: int, thread: Thread) -> None:
-        if thread.java_id in self._ids:
+        if self.repeats(thread):
             self._finish()  # each thread once: this one is of the next dump
         self.end_thread()
         if self.dump is None:

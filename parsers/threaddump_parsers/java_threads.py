@@ -94,7 +94,11 @@ class Owners:
         held = {held.lock.id for thread in threads for held in thread.holds} if self._told else set()
         by_id = {thread.java_id: thread for thread in threads if thread.java_id is not None}
         for lock, name, java_id in self._told.values():
-            thread = by_id.get(java_id) if java_id is not None else None
+            if java_id is not None:
+                thread = by_id.get(java_id)
+            else:
+                named = [thread for thread in threads if thread.name == name]
+                thread = named[0] if len(named) == 1 else None
             if thread is not None and lock.id not in held and name in (None, thread.name):
                 thread.holds = (*thread.holds, Held(lock, None))
         self._told = {}

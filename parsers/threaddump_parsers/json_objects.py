@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,8 +21,8 @@ _MAX_ENTRY = 1 << 23
 _MAX_OUTLINE = 1 << 23
 _MAX_STRING = 1 << 20
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)|[{}\[\]]', re.DOTALL)
-_KEY = b'"threads"'
-_ENTRY_KEY = b'"threadName"'
+_KEYS = (b'"threads"',)
+_ENTRY_KEYS = (b'"threadName"', b'"threadId"')
 _JSON_FORMATS = ("actuator", "jcmd-json")
 """The readers that use this one: they claim lines within documents."""
 _BRACKETS = (b"{", b"}", b"[", b"]")
@@ -63,10 +63,15 @@ class DumpReader(Protocol):
     def finish(self, document: Document) -> Dump: ...
 
 
-def dumps(lines: Lines, opening: re.Pattern[bytes], reader: Callable[[], DumpReader]) -> Iterator[Dump]:
+def dumps(
+    lines: Lines,
+    opening: re.Pattern[bytes],
+    reader: Callable[[], DumpReader],
+    keys: Collection[bytes] = _KEYS,
+) -> Iterator[Dump]:
     """Read documents, each with a reader of its own."""
     current = reader()
-    for item in read(lines, opening):
+    for item in read(lines, opening, keys):
         if isinstance(item, Entry):
             current.add(item)
         else:
@@ -84,18 +89,18 @@ def end(dump: Dump, document: Document) -> None:
         add_problem(dump, document.line, "the dump has no thread")
 
 
-def read(lines: Lines, opening: re.Pattern[bytes]) -> Iterator[Entry | Document]:
+def read(lines: Lines, opening: re.Pattern[bytes], keys: Collection[bytes] = _KEYS) -> Iterator[Entry | Document]:
     """Read documents from a line that ``opening`` matches.
 
-    The entries are the objects in arrays called ``threads``, and in an array that is the document itself. Brackets
-    alone on up to two lines in ``lines.last`` belong to the document.
+    The entries are the objects in arrays with one of the ``keys``, and in an array that is the document itself.
+    Brackets alone on up to two lines in ``lines.last`` belong to the document.
     """
-    yield from _Reader(lines, opening).run()
+    yield from _Reader(lines, opening, keys).run()
 
 
 class _Reader:
-    def __init__(self, lines: Lines, opening: re.Pattern[bytes]) -> None:
-        self._lines = lines
+    def __init__(self, lines: Lines, opening: re.Pattern[bytes], keys: Collection[bytes]) -> None:
+        self._lines, self._keys, self._longest = lines, keys, max(map(len, keys))
         self._opening = opening
         self._indented = False
         self._reset(0)
@@ -147,14 +152,14 @@ class _Reader:
                             carry = token[0]
                             break
                         if not self._depth:
-                            self._string = token[0] if len(token[0]) == len(_KEY) else b""
+                            self._string = token[0] if len(token[0]) <= self._longest else b""
                     case b"{" | b"[" as bracket:
                         if not self._depth:
                             if bracket == b"{" and self._open[-1:] == b"*":
                                 self._outside(line[begin : token.start()])
                                 begin, self._start, self._depth = token.start(), number, 1
                                 continue
-                            entries = bracket == b"[" and (not self._open or self._string == _KEY)
+                            entries = bracket == b"[" and (not self._open or self._string in self._keys)
                             self._open += b"*" if entries else bracket
                             self._string = b""
                         else:
@@ -191,7 +196,7 @@ class _Reader:
             self._first = before
         if not opened and line.lstrip()[:1] == b'"':
             # The beginning is missing: the line is of the document or, with the key of an entry, of its first one.
-            opened = b"[{" if line.lstrip().startswith(_ENTRY_KEY) else b"{"
+            opened = b"[{" if line.lstrip().startswith(_ENTRY_KEYS) else b"{"
         for bracket in opened:
             if bracket == ord("{") and self._open[-1:] == b"*":
                 self._start, self._depth = number, 1

@@ -26,8 +26,9 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
     if len(cycle.threads) > RING:
         ring = f"{ring} (over {len(cycle.threads)} threads)"
     behind = f", {cycle.behind} more wait behind them" if cycle.behind else ""
-    texts = {
-        thread.line: verdict.blocking_frame for thread, verdict in zip(facts.dump.threads, facts.verdicts, strict=True)
+    texts = {  # a line alone tells no thread: JSON may be one line
+        (thread.label, thread.line): verdict.blocking_frame
+        for thread, verdict in zip(facts.dump.threads, facts.verdicts, strict=True)
     }
     return Finding(
         id="deadlock",
@@ -37,7 +38,7 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
         threads=len(cycle.threads) + cycle.behind,
         thread_names=list(cycle.threads),
         evidence=[
-            Evidence(name, line, texts.get(line) or "deadlock section")
+            Evidence(name, line, texts.get((name, line)) or "deadlock section")
             for name, line in zip(cycle.threads, cycle.lines, strict=False)
         ],
         advice=[
@@ -73,7 +74,8 @@ def _severity(facts: Facts, waiters: Sequence[int], convoy: Convoy | None) -> Se
 
 def _behind_owner(facts: Facts, chain: Chain) -> Finding:
     owner = chain.root.threads[0]
-    roots = {i for i, thread in enumerate(facts.dump.threads) if thread.line in chain.root.lines}
+    members = set(zip(chain.root.threads, chain.root.lines, strict=True))
+    roots = {i for i, thread in enumerate(facts.dump.threads) if (thread.label, thread.line) in members}
     group = facts.groups[facts.group_of[min(roots)]]
     waiters = sorted(facts.waits.graph.behind(roots))
     crew = facts.crew(waiters)
