@@ -349,6 +349,15 @@ TRUTHS: dict[str, Truth] = {
     "jcmd-*/deadlock-two.*": Truth((10,), deadlocks=TRANSFERS),
     "jcmd-*/java21-monitor-convoy.*": Truth((35,), (Doing("sleep", 1, "HolidayFeed", "sched-worker-"),), requests=25),
     "jcmd-plain/pinned-carriers.txt": Truth((38,), (Doing("external-call", 2, "RemoteClient.call", "vt-clinit-"),)),
+    "jcmd-json/task-scopes.json": Truth(
+        (27,),
+        (
+            Doing("external-call", 11, "PriceServer.price", timed=False),
+            Doing("sync-wait", 2, "Prices.quote", "request-"),
+            Doing("sync-wait", 1, "Prices.quote", "main"),
+        ),
+    ),
+    "hotspot/task-scopes.txt": Truth((17,), (Doing("sync-wait", 1, "Prices.quote", "main"),)),
     "jcmd-*/virtual-deadlock.*": Truth(
         (16,),
         (Doing("lock-wait", 4, "", "vt-"),),

@@ -11,6 +11,7 @@ from zlib import crc32
 
 from threaddump import intake
 from threaddump.classify import Classifier
+from threaddump.containers import thread_containers
 from threaddump.fanout import run as run_parts
 from threaddump.fanout import split
 from threaddump.findings import run
@@ -130,6 +131,7 @@ def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpRepo
         chains=waits.chains,
         deadlocks=waits.deadlocks,
         findings=findings,
+        containers=thread_containers(dump, groups, group_of),
         hints=_hints(dump, facts),
     )
 

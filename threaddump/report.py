@@ -196,6 +196,21 @@ class Deadlock:
     behind: int
 
 
+@dataclass(slots=True)
+class ThreadContainer:
+    """Threads that Java keeps together: of an executor, of a task scope, or all others (``<root>``)."""
+
+    name: str
+    parent: str | None
+    owner: str | None
+    """The thread that opened the scope; ``#ID`` where the dump does not list it."""
+    owner_line: int | None
+    threads: int
+    by_kind: dict[str, int]
+    groups: dict[str, int]
+    """Group id to how many of its threads are in here."""
+
+
 @dataclass(slots=True, frozen=True)
 class Evidence:
     """A place in the input that bears a finding out."""
@@ -255,6 +270,7 @@ class DumpReport:
     chains: list[Chain]
     deadlocks: list[Deadlock]
     findings: list[Finding]
+    containers: list[ThreadContainer] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     """Commands that would give a better dump; empty where nothing is missing."""
 

@@ -1,7 +1,8 @@
 """Objects of an array in a JSON document, handed out as they come: a document that was cut loses only its end.
 
-What is left of a document is its outline: each of the objects is replaced by its number, and the keys around the arrays
-can be read from it. Nothing depends on line breaks; documents may follow each other without any.
+What is left of a document is its outline: of each array the numbers of its first object and of the one after its last
+(``"threads":[0,17]``), and the keys around the arrays. It does not grow with the objects. Nothing depends on line
+breaks; documents may follow each other without any.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Document:
     line: int
     end_line: int
     outline: bytes
-    """The document without its entries, as far as it came."""
+    """The document as far as it came, with ranges in place of its entries."""
     value: Any
     """The same as a value; None where it is no JSON or was cut."""
     complete: bool
@@ -159,8 +160,12 @@ class _Reader:
                                 self._outside(line[begin : token.start()])
                                 begin, self._start, self._depth = token.start(), number, 1
                                 continue
-                            entries = bracket == b"[" and (not self._open or self._string in self._keys)
-                            self._open += b"*" if entries else bracket
+                            if bracket == b"[" and (not self._open or self._string in self._keys):
+                                self._outside(line[begin : token.end()] + b"%d," % self._entries)
+                                begin = token.end()
+                                self._open += b"*"
+                            else:
+                                self._open += bracket
                             self._string = b""
                         else:
                             self._depth += 1
@@ -172,6 +177,10 @@ class _Reader:
                                 begin = token.end()
                                 yield self._entry()
                         else:
+                            if self._open[-1:] == b"*":
+                                self._open[-1:] = b"["
+                                self._outside(b"%d" % self._entries)
+                                begin = token.start()
                             self._open[-1:] = b""
                             if not self._open:
                                 self._outside(line[begin : token.end()])
@@ -204,8 +213,9 @@ class _Reader:
             elif self._depth:
                 break
             else:
-                self._outside(bytes([bracket]))
-                self._open += b"*" if bracket == ord("[") and not self._open else bytes([bracket])
+                entries = bracket == ord("[") and not self._open
+                self._outside(b"[0," if entries else bytes([bracket]))
+                self._open += b"*" if entries else bytes([bracket])
 
     def _is_foreign(self, line: bytes) -> bool:
         """Whether a line shows that the document was cut before it: no JSON printer writes it here."""
@@ -225,6 +235,8 @@ class _Reader:
             self._parts.append(part)
 
     def _outside(self, part: bytes) -> None:
+        if self._open[-1:] == b"*":
+            return  # commas and blanks between the entries
         self._outline_size += len(part)
         if self._outline_size <= _MAX_OUTLINE:
             self._outline.append(part)
@@ -232,17 +244,17 @@ class _Reader:
     def _entry(self) -> Entry:
         raw = b"".join(self._parts)
         self._parts, self._size = [], 0
-        self._outside(b"%d" % self._entries)
         self._entries += 1
-        value = _loads(raw)
+        value = loads(raw)
         return Entry(self._start, value if isinstance(value, dict) else None, raw)
 
     def _document(self, number: int, last: bytes, *, complete: bool = True) -> Document:
         raw = b"".join(self._outline)
-        return Document(self._first, number, raw, _loads(raw) if complete else None, complete, last)
+        return Document(self._first, number, raw, loads(raw) if complete else None, complete, last)
 
 
-def _loads(raw: bytes) -> Any:
+def loads(raw: bytes) -> Any:
+    """The value, or None where it is no JSON."""
     try:
         return json.loads(text(raw))
     except (ValueError, RecursionError):

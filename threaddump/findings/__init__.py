@@ -20,6 +20,7 @@ from threaddump.findings import (
     population,
     runtime,
     saturation,
+    scopes,
     stalls,
 )
 from threaddump.findings.facts import Facts
@@ -39,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     peers.peer_unreachable,
     peers.connections_piling_up,
     executors.executor_starved,
+    scopes.scope_tasks_stuck,
     loops.event_loop_blocked,
     loops.gil_held,
     stalls.stalled,

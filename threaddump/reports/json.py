@@ -24,6 +24,7 @@ from threaddump.report import (
     Group,
     Integration,
     Report,
+    ThreadContainer,
     WaitNode,
 )
 from threaddump.reports.words import group_rank, threads_below
@@ -128,7 +129,19 @@ def _dump(dump: DumpReport) -> _Object:
         "duplicate_of": dump.duplicate_of,
         "unread_lines": dump.unread_lines,
         "problems": [_problem(problem) for problem in dump.problems],
+        "containers": [_container(container) for container in dump.containers],
         "hints": dump.hints,
+    }
+
+
+def _container(container: ThreadContainer) -> _Object:
+    return {
+        "name": container.name,
+        "parent": container.parent,
+        "owner": container.owner,
+        "threads": container.threads,
+        "by_kind": container.by_kind,
+        "groups": container.groups,
     }
 
 

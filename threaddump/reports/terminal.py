@@ -171,6 +171,7 @@ def _dump(dump: DumpReport, numbered: bool, width: int, top: int) -> Iterator[Li
         _groups(dump, phrases, width, top),
         _locks(dump, phrases, width, top),
         _chains(dump, phrases, width, top),
+        _containers(phrases, width, top),
         _problems("INPUT", dump.problems, dump.unread_lines, width, top),
         _hints(dump, width),
     ):
@@ -401,6 +402,14 @@ def _chains(dump: DumpReport, phrases: Phrases, width: int, top: int) -> Iterato
     if cut:
         waiting = plural(sum(chain.waiting for chain in cut), "thread")
         yield [(f"  ... {plural(len(cut), 'more chain')}, {waiting} waiting", "dim")]
+
+
+def _containers(phrases: Phrases, width: int, top: int) -> Iterator[Line]:
+    lines = phrases.container_lines(width - 2, top)
+    if lines:
+        yield [("CONTAINERS", "heading")]
+    for line in lines:
+        yield [("  ", ""), *line]
 
 
 def _deadlocks(dump: DumpReport, phrases: Phrases, width: int, top: int) -> Iterator[Line]:
