@@ -26,7 +26,8 @@ _KEYS = (b'"threads"',)
 _ENTRY_KEYS = (b'"threadName"', b'"threadId"')
 _JSON_FORMATS = ("actuator", "jcmd-json")
 """The readers that use this one: they claim lines within documents."""
-_BRACKETS = (b"{", b"}", b"[", b"]")
+_BRACKET = re.compile(rb"[{}\[\]]")
+_BLANK = (b" ", b"\t")
 _OPENERS = re.compile(rb"[\[{\s]*")
 _VALUE = re.compile(rb'[\s"{}\[\],]|(?:null|true|false|-?\d[\d.eE+-]*)\s*[,\]}\r\n]')
 
@@ -123,7 +124,15 @@ class _Reader:
     def run(self) -> Iterator[Entry | Document]:
         carry = b""
         number, last, whole = 0, b"", True
+        bracket_in = _BRACKET.search
         for number, line in self._lines:
+            if self._depth and whole and line[:1] in _BLANK and line[-1:] == b"\n" and bracket_in(line) is None:
+                # The hot path: most lines of a document that was printed for people are within an entry.
+                last = line
+                self._size += len(line)
+                if self._size <= _MAX_ENTRY:
+                    self._parts.append(line)
+                continue
             if self._first == 0:
                 self._reset(number)
                 self._prelude(number, line)
@@ -133,7 +142,7 @@ class _Reader:
                 break
             whole, last = line.endswith(b"\n"), line
             self._indented = self._indented or line[:1] in {b" ", b"\t"}
-            if whole and self._depth and not carry and not any(bracket in line for bracket in _BRACKETS):
+            if whole and self._depth and not carry and bracket_in(line) is None:
                 self._keep(line)
                 continue
             line, carry = carry + line, b""
