@@ -357,6 +357,10 @@ TRUTHS: dict[str, Truth] = {
             Doing("sync-wait", 1, "Prices.quote", "main"),
         ),
     ),
+    "jcmd-*/locks-of-both-kinds.*": Truth((19,), (Doing("lock-wait", 8, "BothKinds."),), (Behind("keeper", 4),)),
+    "hotspot/locks-of-both-kinds.txt": Truth(
+        (19,), (Doing("lock-wait", 2, "BothKinds.", "platform-"),), (Behind("keeper", 1), Behind("keeper", 1))
+    ),
     "hotspot/task-scopes.txt": Truth((17,), (Doing("sync-wait", 1, "Prices.quote", "main"),)),
     "jcmd-*/virtual-deadlock.*": Truth(
         (16,),

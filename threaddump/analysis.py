@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ from threaddump.fanout import split
 from threaddump.findings import run
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
-from threaddump.report import DumpReport, Report
+from threaddump.merge import NEAR_S, Half, Halves, merge
+from threaddump.report import DumpReport, MergedDump, Report
 from threaddump.sources import InputError, Source
 from threaddump.waits import find_waits
 from threaddump_parsers.model import Dump
@@ -40,16 +42,20 @@ def analyze(
     A call that waits for ``stuck_after`` seconds is stuck: what a captured dump tells.
     """
     report = Report(rules=list(rules.names) if rules is not None else [])
-    seen: dict[Fingerprint, str] = {}
+    analyzed: list[Analyzed] = []
+    pairs = _Pairs()
     for source in sources:
         try:
-            for dump, fingerprint in _analyze_source(source, rules, stuck_after):
-                dump.rename(f"d{len(report.dumps) + 1}")
-                if fingerprint is not None and seen.setdefault(fingerprint, dump.id) != dump.id:
-                    dump.duplicate_of = seen[fingerprint]
-                report.dumps.append(dump)
+            analyzed += _analyze_source(source, rules, stuck_after, pairs)
         except InputError as error:
             on_error(source, error)
+    seen: dict[Fingerprint, str] = {}
+    for dump, fingerprints in pairs.joined(analyzed):
+        dump.rename(f"d{len(report.dumps) + 1}")
+        for fingerprint in fingerprints:
+            if seen.setdefault(fingerprint, dump.id) != dump.id:
+                dump.duplicate_of = seen[fingerprint]
+        report.dumps.append(dump)
     return report
 
 
@@ -58,12 +64,55 @@ Analyzed = tuple[DumpReport, Fingerprint | None]
 """The report on one dump, and what tells the same dump given twice."""
 
 
-def _analyze_source(source: Source, rules: Rules | None, stuck_after: float) -> list[Analyzed]:
+class _Pairs:
+    """Dumps that are two halves of one: the reports on each of them, and that on both."""
+
+    def __init__(self) -> None:
+        self._halves = Halves()
+        self._joined: dict[int, DumpReport] = {}
+        """The report on the first half, by its identity, to that on both."""
+        self._first: dict[int, int] = {}
+        """The report on the second half to that on the first, by their identities."""
+
+    def look(self, dump: Dump, report: DumpReport, rules: Rules | None, stuck_after: float) -> None:
+        """Join the dump with its other half if that came before."""
+        half = Half(dump, report.source, report)
+        first = self._halves.offer(half)
+        if first is None:
+            return
+        text, file = (half, first) if dump.format == "hotspot" else (first, half)
+        whole, merged = merge(text, file)
+        joined = analyze_dump(whole, _classifier(whole.family, rules), text.source, rules, stuck_after, merged)
+        if file.source != text.source:
+            places = {(thread.label, thread.line) for thread in whole.threads[merged[0].threads :]}
+            for finding in joined.findings:
+                finding.evidence = [
+                    replace(place, source=file.source) if (place.thread, place.line) in places else place
+                    for place in finding.evidence
+                ]
+        self._joined[id(first.report)] = joined
+        self._first[id(report)] = id(first.report)
+
+    def joined(self, analyzed: Sequence[Analyzed]) -> Iterator[tuple[DumpReport, list[Fingerprint]]]:
+        """The reports with those on halves replaced by those on both, and what tells either half given twice."""
+        known = {id(report) for report, _ in analyzed}  # a source that failed in its middle has no reports
+        seconds = {
+            first: fingerprint for report, fingerprint in analyzed if (first := self._first.get(id(report))) in known
+        }
+        for report, fingerprint in analyzed:
+            if self._first.get(id(report)) not in known:
+                told = [fingerprint, seconds.get(id(report))]
+                one = self._joined[id(report)] if id(report) in seconds else report
+                yield one, [each for each in told if each is not None]
+
+
+def _analyze_source(source: Source, rules: Rules | None, stuck_after: float, pairs: _Pairs) -> list[Analyzed]:
     parts = split(source)
-    work = partial(
-        _analyze_part, rules=rules, stuck_after=stuck_after
-    )  # the rules travel to the other processes with it
-    found = work(source) if len(parts) == 1 else list(chain.from_iterable(run_parts(work, parts)))
+    work = partial(_analyze_part, rules=rules, stuck_after=stuck_after)  # the rules travel to the other processes
+    if len(parts) == 1:
+        found = work(source, pairs=pairs)
+    else:
+        found = list(chain.from_iterable(run_parts(work, parts)))
     if not any(dump.total for dump, _ in found):
         raise InputError(
             f"{source.name}: a thread dump begins in line {found[0][0].line}, but no thread follows",
@@ -72,11 +121,16 @@ def _analyze_source(source: Source, rules: Rules | None, stuck_after: float) -> 
     return found
 
 
-def _analyze_part(source: Source, rules: Rules | None, stuck_after: float) -> list[Analyzed]:
-    return [
-        (analyze_dump(dump, _classifier(dump.family, rules), source.name, rules, stuck_after), _fingerprint(dump))
-        for dump in intake.dumps(source)
-    ]
+def _analyze_part(
+    source: Source, rules: Rules | None, stuck_after: float, pairs: _Pairs | None = None
+) -> list[Analyzed]:
+    found = []
+    for dump in intake.dumps(source):
+        report = analyze_dump(dump, _classifier(dump.family, rules), source.name, rules, stuck_after)
+        found.append((report, _fingerprint(dump)))
+        if pairs is not None:
+            pairs.look(dump, report, rules, stuck_after)
+    return found
 
 
 @lru_cache(maxsize=8)
@@ -85,10 +139,18 @@ def _classifier(family: str, rules: Rules | None) -> Classifier:
 
 
 def analyze_dump(
-    dump: Dump, classifier: Classifier, source: str, rules: Rules | None = None, stuck_after: float = STUCK_AFTER
+    dump: Dump,
+    classifier: Classifier,
+    source: str,
+    rules: Rules | None = None,
+    stuck_after: float = STUCK_AFTER,
+    merged: Sequence[MergedDump] = (),
 ) -> DumpReport:
-    """Everything that is said about one dump. Its id is given when it enters a report."""
-    return report_of(facts_of(dump, classifier, stuck_after), source, rules)
+    """Everything that is said about one dump. Its id is given when it enters a report.
+
+    ``merged``: what the dump was made of, if it was.
+    """
+    return report_of(facts_of(dump, classifier, stuck_after), source, rules, merged)
 
 
 def facts_of(dump: Dump, classifier: Classifier, stuck_after: float = STUCK_AFTER) -> Facts:
@@ -99,7 +161,7 @@ def facts_of(dump: Dump, classifier: Classifier, stuck_after: float = STUCK_AFTE
     return Facts(dump, verdicts, groups, group_of, waits, classifier, int(stuck_after * 1000))
 
 
-def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpReport:
+def report_of(facts: Facts, source: str, rules: Rules | None = None, merged: Sequence[MergedDump] = ()) -> DumpReport:
     """What the rules say of a dump, and all that its report shows."""
     dump, verdicts, groups, waits = facts.dump, facts.verdicts, facts.groups, facts.waits
     findings = run(facts, rules.severities if rules is not None else None)
@@ -131,8 +193,9 @@ def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpRepo
         chains=waits.chains,
         deadlocks=waits.deadlocks,
         findings=findings,
-        containers=thread_containers(dump, groups, group_of),
-        hints=_hints(dump, facts),
+        containers=thread_containers(dump, groups, facts.group_of),
+        merged=list(merged),
+        hints=_hints(dump, facts, merged),
     )
 
 
@@ -146,16 +209,22 @@ def _fingerprint(dump: Dump) -> Fingerprint | None:
     return (dump.taken_at, dump.pid, len(threads), crc32(identity.encode()), round(cpu, 2))
 
 
-def _hints(dump: Dump, facts: Facts) -> list[str]:
+def _hints(dump: Dump, facts: Facts, merged: Sequence[MergedDump]) -> list[str]:
     """Commands that would answer what this dump leaves open."""
     pid = dump.pid or "PID"
     hints = []
     if dump.format == "hotspot":
         unowned = any(lock.type == "synchronizer" and lock.owner is None for lock in facts.waits.locks)
-        if unowned and not dump.ownable_synchronizers:
+        if unowned and not (dump.ownable_synchronizers or any(part.synchronizers for part in merged)):
             hints.append(f"owners of java.util.concurrent locks: jcmd {pid} Thread.print -l -e")
-        if any(thread.carries is not None for thread in dump.threads):
+        if not merged and any(thread.carries is not None for thread in dump.threads):
             hints.append(f"virtual threads are not in this text: jcmd {pid} Thread.dump_to_file -format=json FILE")
+    if dump.format in {"jcmd-json", "jcmd-plain"}:
+        if any(lock.owner is None and lock.type != "pool" for lock in facts.waits.locks):
+            hints.append(
+                f"owners of locks that platform threads hold: jcmd {pid} Thread.print -l -e > TEXT within "
+                f"{NEAR_S:.0f} seconds of this one, then name both: they are read as one"
+            )
     if dump.format == "hotspot-sa":
         if all(thread.java_id is None for thread in dump.threads):
             hints.append(f"names, states and locks of the threads, if the JVM answers: jcmd {pid} Thread.print -l -e")

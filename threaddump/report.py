@@ -218,6 +218,8 @@ class Evidence:
     thread: str | None
     line: int
     text: str
+    source: str | None = None
+    """Where a dump was made of two: the source of the line, if it is not the dump's."""
 
 
 @dataclass(slots=True)
@@ -237,6 +239,21 @@ class Finding:
     dump: str | None = None
     group: str | None = None
     """The group it is about, for renderers that join the two."""
+
+
+@dataclass(slots=True, frozen=True)
+class MergedDump:
+    """One of the dumps that a report's dump was made of."""
+
+    source: str
+    line: int
+    format: str
+    taken_at: str | None
+    threads: int
+    """How many of its threads were taken, with their line numbers in its source."""
+    virtual: int
+    synchronizers: bool
+    """Whether it lists who owns the locks of java.util.concurrent."""
 
 
 @dataclass(slots=True)
@@ -271,6 +288,8 @@ class DumpReport:
     deadlocks: list[Deadlock]
     findings: list[Finding]
     containers: list[ThreadContainer] = field(default_factory=list)
+    merged: list[MergedDump] = field(default_factory=list)
+    """What it was made of, the one with the states first; empty where it is one dump."""
     hints: list[str] = field(default_factory=list)
     """Commands that would give a better dump; empty where nothing is missing."""
 

@@ -163,6 +163,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
         if finished is not None:
             yield finished
         if reader.foreign:
+            lines.last = reader.noise[-2:] if reader.noise_lines == len(reader.noise) else []
             lines.push_back((number, line))
             return
     last = reader.finish(number, cut=reader.cut_text)

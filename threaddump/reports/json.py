@@ -23,6 +23,7 @@ from threaddump.report import (
     Finding,
     Group,
     Integration,
+    MergedDump,
     Report,
     ThreadContainer,
     WaitNode,
@@ -130,7 +131,19 @@ def _dump(dump: DumpReport) -> _Object:
         "unread_lines": dump.unread_lines,
         "problems": [_problem(problem) for problem in dump.problems],
         "containers": [_container(container) for container in dump.containers],
+        "merged": [_merged(part) for part in dump.merged],
         "hints": dump.hints,
+    }
+
+
+def _merged(part: MergedDump) -> _Object:
+    return {
+        "source": part.source,
+        "line": part.line,
+        "format": part.format,
+        "taken_at": part.taken_at,
+        "threads": part.threads,
+        "virtual": part.virtual,
     }
 
 
@@ -311,7 +324,10 @@ def _finding(dump: DumpReport, finding: Finding) -> _Object:
         "group": finding.group,
         "threads": finding.threads,
         "thread_names": finding.thread_names,
-        "evidence": [{"thread": item.thread, "line": item.line, "text": item.text} for item in finding.evidence],
+        "evidence": [
+            {"thread": item.thread, "line": item.line, "text": item.text, "source": item.source}
+            for item in finding.evidence
+        ],
         "advice": finding.advice,
         "recovery": finding.recovery,
         "references": finding.references,

@@ -131,6 +131,9 @@ def _dump(dump: DumpReport, numbered: bool, top: int) -> Iterator[str]:
     yield ""
     yield " · ".join(inline(part) for part in parts)
     yield ""
+    if dump.merged:
+        yield inline(words.merged_words(dump))
+        yield ""
     if dump.duplicate_of is not None:
         yield inline(words.duplicate_words(dump))
         yield ""

@@ -160,6 +160,8 @@ def _badge(severity: Severity | None, width: int) -> list[Segment]:
 
 def _dump(dump: DumpReport, numbered: bool, width: int, top: int) -> Iterator[Line]:
     yield from _headline(words.headline(dump, numbered=numbered), width)
+    if dump.merged:
+        yield from hang([], [(words.merged_words(dump), "dim")], width, 0)
     yield []
     if dump.duplicate_of is not None:
         yield from hang([], [(words.duplicate_words(dump), "dim")], width, 0)

@@ -693,6 +693,20 @@ def headline(dump: DumpReport, *, numbered: bool) -> list[str]:
     return [part for part in parts if part]
 
 
+def merged_words(dump: DumpReport) -> str:
+    """What a dump was made of, and where the lines are of the threads; empty where it is one dump."""
+    if not dump.merged:
+        return ""
+    text, file = dump.merged
+    here = file.source == text.source
+    where = f"the dump in line {file.line}" if here else shorten(clean(file.source), 60)
+    what = plural(file.virtual, "virtual thread")
+    if file.threads > file.virtual:
+        what += f" and {plural(file.threads - file.virtual, 'more thread')}"
+    lines = "" if here else ": their line numbers are of that file"
+    return f"Two dumps of one moment, read as one: states and locks of the text, and {what} of {where}{lines}."
+
+
 def calm_words(dump: DumpReport) -> str:
     """What to say about a dump without a finding, or with none that needs action."""
     if dump.total == 0:

@@ -88,6 +88,7 @@ def contended_locks(
     wanted: dict[str, tuple[Lock, list[int]]],
 ) -> dict[str, ContendedLock]:
     result = {}
+    virtual = any(thread.virtual for thread in dump.threads)
     for key, (lock, indexes) in wanted.items():
         owner = owners.get(key)
         result[key] = ContendedLock(
@@ -98,7 +99,7 @@ def contended_locks(
             if owner is not None and owner not in indexes
             else None,
             waiting=[dump.threads[index].label for index in indexes],
-            owner_unknown=None if owner is not None else _why_unowned(lock, dump),
+            owner_unknown=None if owner is not None else _why_unowned(lock, dump, virtual=virtual),
         )
     return result
 
@@ -121,13 +122,15 @@ def released(lock: Lock, dump: Dump) -> bool:
     return dump.ownable_synchronizers and "ReentrantLock$" in lock.class_name
 
 
-def _why_unowned(lock: Lock, dump: Dump) -> str:
+def _why_unowned(lock: Lock, dump: Dump, *, virtual: bool) -> str:
     kind = lock_type(lock)
     if kind == "class-init":
         return "the JVM does not print who runs a class initialiser, and no thread is seen inside it"
     if kind == "monitor":
         return "no thread in this dump holds it: it was just released, or a native frame or the VM holds it"
     if "ReentrantLock$" in lock.class_name or "ReentrantReadWriteLock$" in lock.class_name:
+        if virtual:
+            return "no dump shows the locks of java.util.concurrent that virtual threads own"
         if not dump.ownable_synchronizers:
             if dump.format in {"javacore", "jrockit"}:
                 return "this dump does not tell who owns locks of java.util.concurrent"
