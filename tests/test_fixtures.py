@@ -156,6 +156,9 @@ SERIES = (
     Doing("idle", 8, "LinkedBlockingQueue.take", "idle-"),
 )
 
+HOLDING = Doing("sync-wait", 2, "Warehouse.deliver")
+"""Two threads that hold what the others wait for, and are in turn behind what never comes."""
+
 TRUTHS: dict[str, Truth] = {
     "black-friday/frontend.*.txt": FRONTEND,
     "black-friday/orders.*.txt": ORDERS,
@@ -186,6 +189,10 @@ TRUTHS: dict[str, Truth] = {
     ),
     "hotspot/class-init-deadlock.txt": Truth(
         (25,), (Doing("lock-wait", 5, "", "init-"),), deadlocks=((frozenset({"init-alpha", "init-beta"}), 3),)
+    ),
+    # The JVM names no class: which one the three late threads wait for cannot be told, so they are not counted behind.
+    "hotspot/class-init-java11-synthetic.txt": Truth(
+        (25,), (Doing("lock-wait", 5, "Cases"),), deadlocks=((frozenset({"init-alpha", "init-beta"}), 0),)
     ),
     "hotspot/deadlock-three-mixed.txt": Truth(
         (30,),
@@ -239,6 +246,26 @@ TRUTHS: dict[str, Truth] = {
     "hotspot/relock-in-wait.txt": Truth((30,), behind=(Behind("notifier", 8),), chain=("notifier", 8, 1)),
     "hotspot/series-1-of-3.txt": Truth((59,), SERIES, (Behind("stuck-1", 6),)),
     "hotspot/series-[23]-of-3.txt": Truth((60,), SERIES, (Behind("stuck-1", 6),)),
+    "hotspot/read-lock-held.txt": Truth(
+        (32,), (Doing("lock-wait", 4, "Stock.sell"), Doing("lock-wait", 6, "Stock.look"), HOLDING)
+    ),
+    "hotspot/stamped-lock-written.txt": Truth(
+        (29,),
+        (Doing("lock-wait", 6, "Stock.price"), Doing("lock-wait", 2, "Stock.discount")),
+        (Behind("price-import-1", 8),),
+        chain=("price-import-1", 8, 1),
+    ),
+    "hotspot/stamped-lock-read.txt": Truth((27,), (Doing("lock-wait", 5, "Stock.discount"), HOLDING)),
+    "hotspot/semaphore-permits-held.txt": Truth((28,), (Doing("sync-wait", 6, "Stock.printLabel"), HOLDING)),
+    "hotspot/one-place-two-locks.txt": Truth((29,), (Doing("lock-wait", 7, "Stock.fill"), HOLDING)),
+    "hotspot/parties-missing.txt": Truth(
+        (28,),
+        (
+            Doing("sync-wait", 4, "CyclicBarrier.await"),
+            Doing("sync-wait", 3, "Phaser.arriveAndAwaitAdvance"),
+            Doing("sync-wait", 1, "Exchanger.exchange"),
+        ),
+    ),
     "hotspot/truncated-midline.txt": Truth((30,), truncated=True),
     "hotspot/write-lock-holder.txt": Truth(
         (63,), (Doing("external-call", 1, "RemoteClient"),), (Behind("cache-refresher", 40),)

@@ -20,6 +20,7 @@ from threaddump.report import SEVERITIES, DumpReport, Report
 from threaddump.series.snapshots import Snapshot, snapshot
 from threaddump.sources import InputError, Source
 from threaddump.waits import find_waits
+from threaddump.waits.owners import listed_with_l, name_classes
 from threaddump_parsers.model import Dump
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def analyze_dump(
 
 def facts_of(dump: Dump, classifier: Classifier, stuck_after: float = STUCK_AFTER) -> Facts:
     """What is concluded of a dump before the rules run."""
+    name_classes(dump)
     verdicts = classifier.verdicts(dump)
     groups, group_of = group_threads(dump, verdicts)
     waits = find_waits(dump, verdicts, groups, group_of, classifier)
@@ -160,8 +162,7 @@ def _hints(dump: Dump, facts: Facts) -> list[str]:
     pid = dump.pid or "PID"
     hints = []
     if dump.format == "hotspot":
-        unowned = any(lock.type == "synchronizer" and lock.owner is None for lock in facts.waits.locks)
-        if unowned and not dump.ownable_synchronizers:
+        if any(lock.owner is None and listed_with_l(lock.class_name, dump) for lock in facts.waits.locks):
             hints.append(f"owners of java.util.concurrent locks: jcmd {pid} Thread.print -l -e")
         if any(thread.carries is not None for thread in dump.threads):
             hints.append(f"virtual threads are not in this text: jcmd {pid} Thread.dump_to_file -format=json FILE")

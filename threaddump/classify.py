@@ -36,7 +36,8 @@ ANY_WAIT = "WAITING|TIMED_WAITING"
 """The state of a thread in a dump that does not tell waits with a timeout from those without."""
 UNTIMED_PARK = "java.util.concurrent.locks.LockSupport.park"
 CLASS_INIT = "class-init:"
-"""Begins the id of the lock under which HotSpot initialises a class; it prints the class alone."""
+"""Begins the id of the lock under which HotSpot initialises a class; it prints the class alone, and before 17 not even that: then the lock has
+no id."""
 J9_CLASS_INIT = "java.lang.J9VMInternals$ClassInitializationLock"
 """The object that J9 has for it."""
 SHARED_ROOTS = {
@@ -405,7 +406,9 @@ def effective_state(thread: Thread, stateless: bool) -> str | None:
 
 def is_class_init(lock: Lock) -> bool:
     """Whether a class is initialised under this lock."""
-    return (lock.id or "").startswith(CLASS_INIT) or lock.class_name == J9_CLASS_INIT
+    if lock.id is None:
+        return lock.class_name in {"java.lang.Class", J9_CLASS_INIT}
+    return lock.id.startswith(CLASS_INIT) or lock.class_name == J9_CLASS_INIT
 
 
 def ruled_out(entry: Entry, index: int, keys: Sequence[str], state: str | None) -> str | None:

@@ -91,6 +91,7 @@ _OS_STATES = {
     b"zombie": "TERMINATED",
 }
 
+_IN_WAIT = "in Object.wait()"
 _STATE_LINE = b"java.lang.Thread.State: "
 _SYNCHRONIZERS = b"Locked ownable synchronizers:"
 _CARRYING = b"Carrying virtual thread #"
@@ -153,6 +154,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
             continue
         if kind is _State and reader.thread is not None:
             thread = reader.mounted or reader.thread
+            reader.waits_for_class = item[1] == "RUNNABLE" and thread.printed_state == _IN_WAIT
             thread.printed_state, thread.state = item
             thread.internal = False
             continue
@@ -276,6 +278,7 @@ class _Reader:
         self.owned: list[Held] = []
         self.relock: Lock | None = None
         self.waits_unnamed = False
+        self.waits_for_class = False
         self.mounted: Thread | None = None
 
     # One line that is not a plain frame. Returns a finished dump, if the line ends one.
@@ -434,11 +437,15 @@ class _Reader:
         thread.stack = self._interned(self.stack)
         if thread.stack:
             thread.internal = False
+            if self.waits_for_class and thread.blocked_on is None and not _in_object_wait(thread.stack):
+                # RUNNABLE for Java while the VM waits: until another thread has initialised (or loaded) a class.
+                # From 17 on a line names the class; no line does here.
+                thread.blocked_on = Lock(None, "java.lang.Class")
         held = self.held
         if not held and self.relock is None and not self.waits_unnamed and thread.waiting_on is None:
             thread.holds = (*self.owned,)
             return
-        in_wait = bool(thread.stack) and thread.stack[0].function.startswith("java.lang.Object.wait")
+        in_wait = _in_object_wait(thread.stack)
         if in_wait and held and (self.waits_unnamed or (thread.state == "BLOCKED" and thread.waiting_on is None)):
             # Compiled Object.wait prints no object, and up to JDK 8 a notified thread prints "locked" where it wants
             # the monitor back: it is the monitor that the frames took last.
@@ -575,7 +582,7 @@ class _Reader:
         else:
             self._settle(thread)
             self.stack, self.lock_lines, self.held, self.owned = [], [], [], []
-            self.relock, self.waits_unnamed = None, False
+            self.relock, self.waits_unnamed, self.waits_for_class = None, False, False
             self.mounted = Thread("", number, java_id=int(digits), virtual=True, carrier=thread.name)
         return True
 
@@ -677,6 +684,10 @@ def _is_heap_line(text: bytes) -> bool:
 def _address(printed: str) -> str:
     """One spelling for an address: macOS JDK 6 and 7 print it without ``0x``, others pad it with zeros."""
     return printed.strip().lower().removeprefix("0x").lstrip("0")
+
+
+def _in_object_wait(stack: Stack) -> bool:
+    return bool(stack) and stack[0].function.startswith("java.lang.Object.wait")
 
 
 def _native_id(nid: bytes | None) -> int | None:

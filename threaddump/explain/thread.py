@@ -94,7 +94,9 @@ def _verdict_lines(told: Trace, width: int) -> Iterator[Line]:
 
 
 def _lock_words(lock: Lock) -> str:
-    if (lock.id or "").startswith(CLASS_INIT):
+    if lock.id is None:
+        return "the initialisation of a class, which this JVM does not name"
+    if lock.id.startswith(CLASS_INIT):
         return f"the initialisation of class {clean(lock.class_name, 200)}"
     return clean(str(lock), 200)
 

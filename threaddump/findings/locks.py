@@ -9,6 +9,7 @@ from threaddump.findings.facts import Facts, of_crew, short, short_class
 from threaddump.groups import QUIET
 from threaddump.report import Chain, Deadlock, Evidence, Finding, Severity, WaitNode
 from threaddump.waits.convoys import Convoy
+from threaddump.waits.owners import listed_with_l
 
 RING = 6
 """Threads of a cycle that a sentence names."""
@@ -142,7 +143,7 @@ def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
             continue
         crew = facts.crew(threads)
         # What jcmd prints with -l: HotSpot's threads, but not virtual ones.
-        printed = facts.dump.family == "jvm" and facts.dump.format not in {"javacore", "jrockit"}
+        printed = facts.dump.format not in {"javacore", "jrockit"} and listed_with_l(lock.class_name, facts.dump)
         printed = printed and not all(facts.dump.threads[index].virtual for index in threads)
         which = short_class(lock.class_name)
         which = which if which.startswith("the ") else f"one {which}"

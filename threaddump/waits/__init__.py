@@ -16,7 +16,16 @@ from threaddump.waits.chains import ChainBuilder
 from threaddump.waits.convoys import find_convoys
 from threaddump.waits.deadlocks import find_cycles, find_deadlocks
 from threaddump.waits.graph import PoolJoin, WaitGraph
-from threaddump.waits.owners import contended_locks, convoy_lock, find_owners, ownable, released, wanted, wanted_locks
+from threaddump.waits.owners import (
+    contended_locks,
+    convoy_lock,
+    find_owners,
+    ownable,
+    released,
+    wanted,
+    wanted_locks,
+    wanted_permits,
+)
 from threaddump.waits.pools import find_pools, pool_locks
 from threaddump_parsers.model import Dump
 
@@ -52,7 +61,7 @@ def find_waits(
         for key, (lock, waiting) in contended.items()
         if key not in owners and ownable(lock) and not released(lock, dump)
     }
-    convoys = find_convoys(dump, verdicts, unowned)
+    convoys = find_convoys(dump, verdicts, unowned | wanted_permits(dump, verdicts))
     for convoy in convoys:
         if convoy.owner is not None:
             owner_of.update((index, convoy.owner) for index in convoy.waiters)

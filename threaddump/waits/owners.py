@@ -11,6 +11,9 @@ from threaddump.waits.convoys import Convoy
 from threaddump_parsers.model import Dump, Lock, Thread
 
 INITIALISER = "this thread is inside the class's initialiser"
+SEMAPHORE = "java.util.concurrent.Semaphore$"
+NEVER_OWNED = ("java.util.concurrent.locks.StampedLock", SEMAPHORE)
+"""Classes that do not record who holds them."""
 
 
 def wanted(thread: Thread, owners: dict[str | None, int]) -> Lock | None:
@@ -43,6 +46,40 @@ def find_owners(dump: Dump) -> dict[str | None, int]:
                 if frame.function.endswith(".<clinit>"):
                     owners.setdefault(CLASS_INIT + frame.function.removesuffix(".<clinit>"), index)
     return owners
+
+
+def name_classes(dump: Dump) -> None:
+    """Name the class whose initialisation a thread waits for, where the JVM (before 17) does not and it can be told.
+
+    It is one that another thread is inside the initialiser of; where there are several, nothing tells which.
+    """
+    unnamed = [
+        index
+        for index, thread in enumerate(dump.threads)
+        if (lock := thread.blocked_on) is not None and lock.id is None and is_class_init(lock)
+    ]
+    if not unnamed:
+        return
+    inside: dict[str, int] = {}
+    for index, thread in enumerate(dump.threads):
+        for frame in thread.stack:
+            if frame.function.endswith(".<clinit>"):
+                inside.setdefault(frame.function.removesuffix(".<clinit>"), index)
+    locks = {name: Lock(CLASS_INIT + name, name) for name in inside}
+    for index in unnamed:
+        others = [name for name, owner in inside.items() if owner != index]
+        if len(others) == 1:
+            dump.threads[index].blocked_on = locks[others[0]]
+
+
+def wanted_permits(dump: Dump, verdicts: Sequence[Verdict]) -> dict[str, list[int]]:
+    """Semaphores by id, and the threads that wait for a permit; a pool's own semaphore is the pool's matter."""
+    found: dict[str, list[int]] = {}
+    for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
+        lock = thread.waiting_on if verdict.kind == "sync-wait" else None
+        if lock is not None and lock.id is not None and lock.class_name.startswith(SEMAPHORE):
+            found.setdefault(lock.id, []).append(index)
+    return found
 
 
 def _member(dump: Dump, name: str, lock: Lock | None) -> int | None:
@@ -136,6 +173,15 @@ def _why_unowned(lock: Lock, dump: Dump) -> str:
             return "no thread owns it for writing; owners of read locks are never printed"
         return "no thread in this dump owns it: it was just released"
     return "a lock of this class records no owner"
+
+
+def listed_with_l(class_name: str, dump: Dump) -> bool:
+    """Whether this JVM's dump would name the owner if it were taken with ``-l``."""
+    return (
+        not dump.ownable_synchronizers
+        and class_name.startswith("java.util.concurrent.")
+        and not class_name.startswith(NEVER_OWNED)
+    )
 
 
 def convoy_lock(dump: Dump, verdicts: Sequence[Verdict], convoy: Convoy) -> ContendedLock:
