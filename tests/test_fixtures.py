@@ -156,6 +156,19 @@ SERIES = (
     Doing("idle", 8, "LinkedBlockingQueue.take", "idle-"),
 )
 
+LIMITS = (
+    Doing("external-call", 5, "", "timed-"),
+    Doing("external-call", 7, "", "untimed-"),
+    Doing("sync-wait", 6, "", "timed-"),
+    Doing("sync-wait", 7, "", "untimed-"),
+    Doing("queue-put", 1, "ArrayBlockingQueue.offer", "timed-"),
+    Doing("queue-put", 1, "ArrayBlockingQueue.put", "untimed-"),
+    Doing("lock-wait", 1, "ReentrantLock.tryLock", "timed-"),
+    Doing("lock-wait", 1, "ReentrantLock.lock", "untimed-"),
+    Doing("idle", 1, "", "timed-accept"),
+    Doing("idle", 1, "accept", "acceptor"),
+)
+"""Reads, connects and a write, on sockets, channels and datagrams; locks, queues, latches, futures and joins."""
 HOLDING = Doing("sync-wait", 2, "Warehouse.deliver")
 """Two threads that hold what the others wait for, and are in turn behind what never comes."""
 
@@ -228,6 +241,8 @@ TRUTHS: dict[str, Truth] = {
         ),
         requests=25,
     ),
+    "hotspot/limits.txt": Truth((51,), LIMITS),
+    "hotspot/limits-java25.txt": Truth((50,), LIMITS),
     "hotspot/log4j-blocked-appender.txt": Truth(
         (81,),
         (Doing("lock-wait", 59, "Category.callAppenders", "req-"), Doing("io", 1, "", "req-")),
@@ -537,6 +552,20 @@ def test_what_the_threads_do(name: str) -> None:
         if doing.timed is not None:
             groups = [g for dump in dumps for g in dump.groups if g.kind == doing.kind and g.count == doing.count]
             assert {group.timed for group in groups} == {doing.timed}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "/limits" in name])
+def test_whether_a_wait_has_a_limit(name: str) -> None:
+    """The program calls its threads by it."""
+    said = {
+        thread: group.timed
+        for dump in goldens.report(name).dumps
+        for group in dump.groups
+        for thread in group.threads
+        if "timed-" in thread
+    }
+    assert said == {thread: thread.startswith("timed-") for thread in said}
+    assert len(said) == 30
 
 
 @pytest.mark.parametrize("name", marked(NAMES, "requests"))

@@ -331,7 +331,9 @@ class Classifier:
         """Whether the wait has a timeout, and how that is known."""
         if primitive is not None and entry.kind == "external-call" and primitive.kind == "external-call":
             if primitive.timed == "never":
-                return False, f"{primitive.match[0]} without a timed read on the stack: no timeout was set"
+                if any(".timed" in glob for glob in primitive.forbids):
+                    return False, f"{primitive.match[0]} without its timed form on the stack: no timeout was set"
+                return False, f"{primitive.match[0]} never has a timeout"
             if primitive.timed == "always":
                 return True, f"{primitive.match[0]} is there only when a timeout was set"
         if entry.timed == "never":
