@@ -105,6 +105,48 @@ def test_owner_and_waiters_of_a_lock(row: Row) -> None:
     assert lock.class_name == row["class"]
 
 
+SIBLINGS = ("jstack.txt", "jcmd-print.txt", "jcmd-print-le.txt", "kill3-stdout.log")
+"""Of the same process at the same time, taken in other ways than the table's."""
+ELSEWHERE = [
+    (f"{folder}/{name}", row)
+    for row in LOCKS
+    for folder in [row["file"].rpartition("/")[0]]
+    for name in SIBLINGS
+    if row["file"] != f"{folder}/{name}" and (LAB / "jvm" / folder / name).is_file()
+]
+CHAIN_WITHOUT_OWNERS = "every thread of the chain stands in the same methods at the same lines"
+
+
+@pytest.mark.parametrize(("path", "row"), ELSEWHERE, ids=[f"{path} {row['lock id']}" for path, row in ELSEWHERE])
+def test_owner_of_a_lock_in_dumps_of_the_same_moment(path: str, row: Row) -> None:
+    """Monitors are printed with their owners in any case; other locks only with -l, else the owner is inferred.
+
+    It may stay unknown, and the lock may be left out, but nobody else is named.
+    """
+    for dump in dumps(f"jvm/{path}"):
+        found = [lock for lock in dump.locks if lock.id == row["lock id"]]
+        owners = [(lock.owner.thread, lock.owner.evidence) for lock in found if lock.owner is not None]
+        assert {len(lock.waiting) for lock in found} <= {int(row["waiters"])}
+        if "java.util.concurrent" not in row["class"] or path.endswith("-le.txt"):
+            assert owners == [(row["holder in dump"], "reported")]
+        elif path.startswith("chain6"):
+            assert owners == [], CHAIN_WITHOUT_OWNERS
+        else:
+            assert [owner for owner, _ in owners] == [row["holder in dump"]]
+
+
+NO_OWNER = [row for row in table("jvm/LOCKS.tsv") if row["holder in dump"] == "(no owner in dump)"]
+
+
+@pytest.mark.parametrize("row", NO_OWNER, ids=[f"{row['file']} {row['lock id']}" for row in NO_OWNER])
+def test_what_has_no_owner_is_given_none(row: Row) -> None:
+    for dump in dumps(f"jvm/{row['file']}"):
+        assert [lock.owner for lock in dump.locks if lock.id == row["lock id"] and lock.type != "class-init"] in (
+            [],
+            [None],
+        )
+
+
 def cycle(truth: str) -> set[str]:
     """The threads that a cycle in the text of the ground truth names."""
     match = re.search(r"cycle(?: of \d+)?: (.*)", truth)
@@ -202,6 +244,92 @@ def test_groups_of_threads(row: Row) -> None:
     for dump in dumps(f"jvm/{row['file']}"):
         for kinds, words, threads in JVM_GROUPS[row["file"].rpartition("/")[0]]:
             assert count(dump, kinds, words) == threads, (kinds, words)
+
+
+def cases(name: str) -> list[str]:
+    """The files of a case that HotSpot printed."""
+    return [row["file"] for row in JVM if row["file"].startswith(f"{name}/")]
+
+
+def top(path: str) -> list[tuple[str, str]]:
+    """Id and title of the first finding of each dump."""
+    return [(dump.findings[0].id, dump.findings[0].title) for dump in dumps(f"jvm/{path}")]
+
+
+@pytest.mark.parametrize("path", cases("execstarve"))
+def test_workers_that_wait_for_their_own_pool(path: str) -> None:
+    """All 8 workers wait for tasks that are queued behind themselves, and 30 clients for the workers."""
+    for dump in dumps(f"jvm/{path}"):
+        (starved,) = [finding for finding in dump.findings if finding.id == "executor-starved"]
+        assert starved.threads == 8
+        assert dump.deadlocks == []
+
+
+@pytest.mark.parametrize("path", cases("noise2000"))
+def test_two_thousand_idle_threads_hide_nothing(path: str) -> None:
+    (dump,) = dumps(f"jvm/{path}")
+    serious = [finding for finding in dump.findings if finding.severity in {"critical", "high", "medium"}]
+    assert "threads-behind-one-owner" in {finding.id for finding in serious}
+    assert all(finding.thread_names[0].startswith("hot-") for finding in serious)
+    (behind,) = [finding for finding in serious if finding.id == "threads-behind-one-owner"]
+    assert '"hot-1"' in behind.title
+    assert dump.chains[0].waiting == 40
+
+
+@pytest.mark.parametrize("path", [path for path in cases("chain6-17") if not path.endswith(("-l.txt", "-le.txt"))])
+def test_a_chain_breaks_where_owners_are_not_printed(path: str) -> None:
+    """Only monitors have owners here: the twenty threads wait behind the first of the chain."""
+    chain = dumps(f"jvm/{path}")[0].chains[0]
+    assert (chain.root.threads, chain.waiting, chain.evidence) == (["chain-1"], 20, "reported")
+
+
+@pytest.mark.parametrize("path", cases("log4j1"))
+def test_the_writer_of_a_log_is_named(path: str) -> None:
+    ((finding, title),) = top(path)
+    chain = dumps(f"jvm/{path}")[0].chains[0]
+    assert (chain.waiting, chain.root.kind, chain.root.count) == (59, "io", 1)
+    assert (finding, chain.root.threads[0] in title) == ("threads-behind-one-owner", True)
+
+
+@pytest.mark.parametrize("path", cases("mixedlog-17"))
+def test_threads_that_write_into_the_log_meanwhile(path: str) -> None:
+    (dump,) = dumps(f"jvm/{path}")
+    assert sum(name.startswith("chatty") for group in dump.groups for name in group.threads) == 4
+
+
+@pytest.mark.parametrize(
+    ("case", "kind", "threads", "timed"),
+    [
+        ("story-17/frontend", "external-call", 50, False),
+        ("story-17/frontend", "pool-wait", 245, False),
+        ("story-17/oms", "external-call", 450, False),
+        ("story-17/oms", "pool-wait", 50, False),
+        ("pg-hikari-17", "external-call", 10, False),
+        ("pg-hikari-17", "pool-wait", 90, True),
+        ("series-17", "external-call", 12, False),
+    ],
+)
+def test_whether_a_wait_has_a_limit(case: str, kind: str, threads: int, timed: bool) -> None:
+    for path in cases(case):
+        for dump in dumps(f"jvm/{path}"):
+            found = [(group.count, group.timed) for group in dump.groups if group.kind == kind]
+            assert found == [(threads, timed)], path
+
+
+@pytest.mark.parametrize("path", cases("vthreads-25") + cases("vdeadlock-25"))
+def test_what_a_thread_print_leaves_out_is_said(path: str) -> None:
+    """No virtual thread that is not mounted stands in it: the report tells the command that shows them."""
+    for dump in dumps(f"jvm/{path}"):
+        assert dump.virtual < 10
+        if any(group.kind == "runtime" and "carrier" in str(group.pool) for group in dump.groups) or dump.virtual:
+            assert any("Thread.dump_to_file" in hint for hint in dump.hints)
+
+
+@pytest.mark.parametrize("path", cases("vpin-native-25"))
+def test_carriers_pinned_by_class_initialisers(path: str) -> None:
+    for dump in dumps(f"jvm/{path}"):
+        (pinned,) = [finding for finding in dump.findings if finding.id == "carriers-pinned"]
+        assert pinned.threads == 2
 
 
 def test_request_threads_of_the_story() -> None:
@@ -390,3 +518,35 @@ def test_derived_files_that_hold_no_readable_dump(name: str) -> None:
 )
 def test_derived_files_that_are_only_encoded_or_joined_otherwise(name: str, totals: list[int]) -> None:
     assert [dump.total for dump in dumps(f"jvm/derived/{name}")] == totals
+
+
+MONITOR = [row["file"] for row in table("jvm/MANIFEST.tsv") if re.match(r"derived/.*monitor100\.", row["file"])]
+DEADLOCK = [row["file"] for row in table("jvm/MANIFEST.tsv") if re.match(r"derived/.*deadlock3\.", row["file"])]
+
+
+@pytest.mark.parametrize("path", [*MONITOR, "derived/two-pods-interleaved.log"])
+def test_the_convoy_is_found_in_any_wrapping(path: str) -> None:
+    dump = dumps(f"jvm/{path}")[0]
+    assert (count(dump, "lock-wait", "SchedulingGateway"), count(dump, "external-call", "RemoteClient.call")) == (99, 1)
+    assert [(lock.owner and lock.owner.thread, len(lock.waiting)) for lock in dump.locks] == [("http-exec-1", 99)]
+
+
+@pytest.mark.parametrize("path", [*DEADLOCK, "derived/two-pods-interleaved.log"])
+def test_the_deadlock_is_found_in_any_wrapping(path: str) -> None:
+    (deadlock,) = dumps(f"jvm/{path}")[-1].deadlocks
+    assert (set(deadlock.threads), deadlock.behind) == (
+        {"mix-1-holds-inventory", "mix-2-holds-reentrant", "mix-3-holds-ledger"},
+        7,
+    )
+    assert dumps(f"jvm/{path}")[-1].total == 30
+
+
+def test_the_older_layout_and_a_cut_one() -> None:
+    """Java 8 does not show whether a read has a limit; of the cut dump, what is there is said."""
+    (older,) = dumps("jvm/derived/java8-synthetic-oms.txt")
+    found = {(group.kind, group.count, group.timed) for group in older.groups}
+    assert {("external-call", 450, None), ("pool-wait", 50, False)} <= found
+    (cut,) = dumps("jvm/derived/truncated-midline-oms.txt")
+    assert (cut.total, cut.truncated) == (311, True)
+    assert count(cut, "external-call", "requestSlot") + count(cut, "pool-wait", "requestSlot") > 250
+    assert cut.findings[0].id in {"hot-external-call", "truncated-input"}
