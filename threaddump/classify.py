@@ -176,7 +176,8 @@ class Classifier:
             return Verdict(kind, None, None, self.shown(stack[top]), caller, app, None, "", request)
         index, entry = winner
         kind = entry.kind or "unknown"
-        if kind == "idle" and state == "RUNNABLE" and primitive is None and index > 0 and _busy_above(keys, matched):
+        at_work = primitive is None or primitive[1].kind == "running"
+        if kind == "idle" and state == "RUNNABLE" and at_work and index > 0 and _busy_above(keys, matched):
             kind = "running"  # a loop's frame alone proves nothing: above it the loop does its work
         blocking = index
         if kind in {"external-call", "io", "running", "sleep"} and primitive is not None:
