@@ -427,7 +427,7 @@ def test_class_initialiser_that_j9_names(run: Run) -> None:
     path = FIXTURES / "javacore" / "deadlock-monitors-and-lock-synthetic.txt"
     words = told(run("--thread", "init-2", path)).words
     assert "state CW, read as BLOCKED" in words
-    assert 'for "init-1" line 235, sleep in com.shop.orders.Price.of (printed by the runtime)' in words
+    assert 'for "init-1" line 235, sleep in com.shop.orders.Rates.<clinit> (printed by the runtime)' in words
 
 
 def test_a_wait_that_may_have_a_timeout(run: Run) -> None:

@@ -36,8 +36,9 @@ ANY_WAIT = "WAITING|TIMED_WAITING"
 """The state of a thread in a dump that does not tell waits with a timeout from those without."""
 UNTIMED_PARK = "java.util.concurrent.locks.LockSupport.park"
 CLASS_INIT = "class-init:"
-"""Begins the id of the lock under which HotSpot initialises a class; it prints the class alone, and before 17 not even that: then the lock has
-no id."""
+"""Begins the id of the lock under which HotSpot initialises a class; it prints the class alone.
+
+Before 17 it does not even print that, and the lock has no id."""
 J9_CLASS_INIT = "java.lang.J9VMInternals$ClassInitializationLock"
 """The object that J9 has for it."""
 SHARED_ROOTS = {
