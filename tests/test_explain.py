@@ -40,7 +40,7 @@ DUMPS = sorted(
 )
 OFFICIAL = re.compile(
     r"https://(docs\.oracle\.com/(en/java/javase|javase/tutorial)/|openjdk\.org/jeps/\d+$|docs\.python\.org/3/"
-    r"|docs\.kernel\.org/)\S*"
+    r"|docs\.kernel\.org/|tomcat\.apache\.org/)\S*"
 )
 
 
@@ -464,6 +464,20 @@ def test_python_thread(run: Run) -> None:
     assert "0 platform socket.py:readinto:706 ^ blocking frame; matches py.sock.makefile" in words
     assert "lower priority: 49 against 72; it names the blocking frame" in words
     assert "lost py.tpe.worker, idle, priority 84, frame 15 outside of the zone, which ends above frame 11" in words
+
+
+def test_task_that_awaits_others(run: Run) -> None:
+    words = told(run("--thread", "Task-1", FIXTURES / "asyncio" / "ps.txt")).words
+    assert "CPython · a task" in words
+    assert "because it awaits other tasks" in words
+    assert 'for the ends of "holder" line 4, "waiter-0" line 5, "waiter-1" line 6 and 28 more' in words
+
+
+def test_thread_that_waits_for_the_interpreter_lock(run: Run) -> None:
+    path = FIXTURES / "gdb-py" / "py-bt-full-names.txt"
+    (line,) = [at for at, text in enumerate(path.read_text("utf-8").splitlines(), 1) if "Waiting for the GIL" in text]
+    words = told(run("--line", str(line), path)).words
+    assert "VERDICT running because Waiting for the GIL: it is ready to run" in words
 
 
 def test_mounted_virtual_thread_and_its_carrier() -> None:

@@ -20,7 +20,7 @@ from threaddump.report import SEVERITIES, DumpReport, Report
 from threaddump.series.snapshots import Snapshot, snapshot
 from threaddump.sources import InputError, Source
 from threaddump.waits import find_waits
-from threaddump.waits.owners import listed_with_l, name_classes
+from threaddump.waits.owners import listed_with_l
 from threaddump_parsers.model import Dump
 
 if TYPE_CHECKING:
@@ -104,7 +104,6 @@ def analyze_dump(
 
 def facts_of(dump: Dump, classifier: Classifier, stuck_after: float = STUCK_AFTER) -> Facts:
     """What is concluded of a dump before the rules run."""
-    name_classes(dump)
     verdicts = classifier.verdicts(dump)
     groups, group_of = group_threads(dump, verdicts)
     waits = find_waits(dump, verdicts, groups, group_of, classifier)
@@ -147,6 +146,21 @@ def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpRepo
     )
 
 
+def _python_hints(dump: Dump, facts: Facts, pid: int | str) -> list[str]:
+    unknown = any(verdict.kind == "unknown" for verdict in facts.verdicts)
+    if dump.format == "gdb-py" and unknown:
+        if all(frame.native for thread in dump.threads for frame in thread.stack):
+            return [f"which Python function called: py-spy dump --native --pid {pid}, or gdb's thread apply all py-bt"]
+        return [f"what a C call waits for: py-spy dump --native --pid {pid}"]
+    if dump.format == "asyncio":
+        hints = [f"what runs or blocks the loop's thread: py-spy dump --pid {pid}"]
+        suspended = (thread.state == "IDLE" for thread in dump.threads)
+        if any(verdict.kind == "unknown" and idle for verdict, idle in zip(facts.verdicts, suspended, strict=True)):
+            hints.append(f"what a suspended task waits for, from Python 3.14: python -m asyncio pstree {pid}")
+        return hints
+    return []
+
+
 def _fingerprint(dump: Dump) -> Fingerprint | None:
     """Equal for the same dump given twice. Formats without a time stamp have none: two dumps may well be equal."""
     if dump.taken_at is None:
@@ -168,6 +182,7 @@ def _hints(dump: Dump, facts: Facts) -> list[str]:
             hints.append(f"virtual threads are not in this text: jcmd {pid} Thread.dump_to_file -format=json FILE")
     if dump.format == "faulthandler" and dump.truncated:
         hints.append("all threads with their names: py-spy dump --pid PID")
+    hints += _python_hints(dump, facts, pid)
     if dump.format.startswith("py-spy"):
         unknown = any(g.kind == "external-call" and g.timed is None for g in facts.groups)
         if unknown and not any(thread.locals for thread in dump.threads):

@@ -41,6 +41,8 @@ CLASS_INIT = "class-init:"
 Before 17 it does not even print that, and the lock has no id."""
 J9_CLASS_INIT = "java.lang.J9VMInternals$ClassInitializationLock"
 """The object that J9 has for it."""
+WANTS_GIL = re.compile("waiting for (?:the )?gil", re.IGNORECASE)
+"""The words of ``profiling.sampling``, of pystack and of gdb for a thread that waits for the interpreter lock."""
 SHARED_ROOTS = {
     "org.apache": 3,
     "org.apache.commons": 4,
@@ -156,6 +158,10 @@ class Classifier:
             return Verdict("idle")
         if thread.state == "BLOCKED" and thread.blocked_on is not None:
             return Verdict("lock-wait", None, self.catalog.by_id.get("jvm.sync.monitor"), timed=False)
+        if verdict is not None and WANTS_GIL.search(thread.printed_state or ""):
+            return replace(verdict, kind="running")  # ready to run
+        if thread.awaits:
+            return replace(verdict or Verdict("unknown"), kind="sync-wait")  # for the ends of other tasks
         return verdict or Verdict("unknown")
 
     def _classify(self, stack: Stack, state: str | None, version: str | None) -> Verdict:
@@ -310,6 +316,8 @@ class Classifier:
     def shown(self, frame: Frame) -> str:
         """How a report names this frame."""
         key = self.key(frame)
+        if self.family == "python" and frame.file is None:
+            return frame.function
         if self.family == "python" and not key.startswith("native:"):
             return f"{key.rpartition(':')[0]}:{frame.function}"
         return key.removeprefix("native:")
@@ -410,9 +418,12 @@ def effective_state(thread: Thread, stateless: bool) -> str | None:
 
 def is_class_init(lock: Lock) -> bool:
     """Whether a class is initialised under this lock."""
-    if lock.id is None:
-        return lock.class_name in {"java.lang.Class", J9_CLASS_INIT}
-    return lock.id.startswith(CLASS_INIT) or lock.class_name == J9_CLASS_INIT
+    return (lock.id or "").startswith(CLASS_INIT) or lock.class_name == J9_CLASS_INIT or is_unnamed_class(lock)
+
+
+def is_unnamed_class(lock: Lock) -> bool:
+    """Whether it is the initialisation of a class that the runtime does not name; other locks of a class have an id."""
+    return lock.id is None and lock.class_name == "java.lang.Class"
 
 
 def ruled_out(entry: Entry, index: int, keys: Sequence[str], state: str | None) -> str | None:
@@ -502,6 +513,8 @@ def frame_key(frame: Frame, family: str) -> str:
     if frame.native:
         symbol = _NATIVE_SUFFIX.sub("", frame.function).partition("(")[0].lstrip("_")
         return f"native:{symbol.removeprefix('GI_').lstrip('_')}"
+    if frame.file is None:
+        return f"?:{frame.function}"  # qualified: without a file the class is all that tells whose it is
     path = python_path(frame.file or "?")
     return f"{path}:{frame.function.rpartition('.')[2]}"
 

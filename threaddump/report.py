@@ -222,6 +222,8 @@ class Finding:
     dump: str | None = None
     group: str | None = None
     """The group it is about, for renderers that join the two."""
+    reach: int = 0
+    """Its threads and all that wait behind them: among equals, the root comes before those that wait for it."""
 
 
 @dataclass(slots=True)

@@ -108,6 +108,8 @@ _DEADLOCK_LOCK = re.compile(
     r"(?: \(object (?P<object>0x[0-9a-fA-F]+), a (?P<object_class>.*)\)|, \(a (?P<class>.*)\))?"
 )
 _NO_REFERENCE = b"no object reference available"
+_NO_CLASS_INIT = ("java.lang.Object.wait", "java.lang.ClassLoader.load")
+"""Frames on top of which a wait is not for a class's initialiser: it is Java's own, or for a class loader."""
 _CLASS_INIT = b"- waiting on the Class initialization monitor for "
 _EXCEPTION = re.compile(
     rb'(?:Caused by: |Suppressed: |Exception in thread ".*" )?[\w.$]+(?:Exception|Error|Throwable)\b', re.DOTALL
@@ -154,7 +156,6 @@ def parse(lines: Lines) -> Iterator[Dump]:
             continue
         if kind is _State and reader.thread is not None:
             thread = reader.mounted or reader.thread
-            reader.waits_for_class = item[1] == "RUNNABLE" and thread.printed_state == _IN_WAIT
             thread.printed_state, thread.state = item
             thread.internal = False
             continue
@@ -278,8 +279,9 @@ class _Reader:
         self.owned: list[Held] = []
         self.relock: Lock | None = None
         self.waits_unnamed = False
-        self.waits_for_class = False
         self.mounted: Thread | None = None
+        self.waits_in_vm = False
+        """The header says so. Beside the state RUNNABLE it is a wait for a class, which older versions do not name."""
 
     # One line that is not a plain frame. Returns a finished dump, if the line ends one.
 
@@ -397,6 +399,7 @@ class _Reader:
         name, (java_id, os_id, daemon, cpu, elapsed, address, nid, state, stack_pointer) = header
         assert address is not None
         words = (state or b"").partition(b" _")[0].strip()
+        self.waits_in_vm = words == b"in Object.wait()"
         self.thread = Thread(
             _text(name),
             number,
@@ -437,10 +440,9 @@ class _Reader:
         thread.stack = self._interned(self.stack)
         if thread.stack:
             thread.internal = False
-            if self.waits_for_class and thread.blocked_on is None and not _in_object_wait(thread.stack):
-                # RUNNABLE for Java while the VM waits: until another thread has initialised (or loaded) a class.
-                # From 17 on a line names the class; no line does here.
-                thread.blocked_on = Lock(None, "java.lang.Class")
+            if self.waits_in_vm and thread is self.thread and thread.state == "RUNNABLE" and thread.blocked_on is None:
+                if not thread.stack[0].function.startswith(_NO_CLASS_INIT):
+                    thread.blocked_on = Lock(None, "java.lang.Class")
         held = self.held
         if not held and self.relock is None and not self.waits_unnamed and thread.waiting_on is None:
             thread.holds = (*self.owned,)
@@ -582,7 +584,7 @@ class _Reader:
         else:
             self._settle(thread)
             self.stack, self.lock_lines, self.held, self.owned = [], [], [], []
-            self.relock, self.waits_unnamed, self.waits_for_class = None, False, False
+            self.relock, self.waits_unnamed = None, False
             self.mounted = Thread("", number, java_id=int(digits), virtual=True, carrier=thread.name)
         return True
 

@@ -11,7 +11,6 @@ from threaddump.classify import NETWORK_PRIMITIVE, Classifier, Verdict, effectiv
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
 from threaddump.waits import find_waits
-from threaddump.waits.owners import name_classes
 from threaddump_parsers.model import Dump, Thread
 
 
@@ -156,7 +155,6 @@ class Trace:
 def trace(dump: Dump, index: int, classifier: Classifier | None = None) -> Trace:
     """Analyse the dump as ``analyze`` does, and keep what is known on one thread."""
     classifier = classifier or Classifier(dump.family)
-    name_classes(dump)
     verdicts = classifier.verdicts(dump)
     groups, group_of = group_threads(dump, verdicts)
     waits = find_waits(dump, verdicts, groups, group_of, classifier)

@@ -2,7 +2,7 @@
 
 A thread waits for one other thread (the owner of the lock it wants) or for any of several (those that hold the slots of
 a pool). The first is printed by the runtime, or inferred from the code that threads stand in (``convoys``); the second
-is never printed and so always inferred, with its reason.
+is never printed and so always inferred, with its reason. A task also waits for the ends of other tasks, as printed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from threaddump.waits.graph import PoolJoin, WaitGraph
 from threaddump.waits.owners import (
     contended_locks,
     convoy_lock,
+    find_initialisers,
     find_owners,
     ownable,
     released,
@@ -27,6 +28,7 @@ from threaddump.waits.owners import (
     wanted_permits,
 )
 from threaddump.waits.pools import find_pools, pool_locks
+from threaddump.waits.tasks import decisive, find_awaits
 from threaddump_parsers.model import Dump
 
 
@@ -53,8 +55,9 @@ def find_waits(
     owner_of: dict[int, int] = {}
     for index, thread in enumerate(threads):
         lock = wanted(thread, owners)
-        if lock is not None and owners.get(lock.id, index) != index:
+        if lock is not None and lock.id is not None and owners.get(lock.id, index) != index:
             owner_of[index] = owners[lock.id]
+    owner_of.update(find_initialisers(dump))
     contended = wanted_locks(dump, verdicts, owner_of)
     unowned = {
         key: waiting
@@ -65,7 +68,9 @@ def find_waits(
     for convoy in convoys:
         if convoy.owner is not None:
             owner_of.update((index, convoy.owner) for index in convoy.waiters)
-    graph = WaitGraph(owner_of, find_pools(dump, verdicts, classifier), convoys)
+    awaits = find_awaits(threads)
+    owner_of = decisive(awaits) | owner_of
+    graph = WaitGraph(owner_of, find_pools(dump, verdicts, classifier), convoys, awaits)
     cycles = find_cycles(owner_of)
     deadlocks = find_deadlocks(dump, cycles, graph)
     inferred = {convoy.id: convoy for convoy in convoys}

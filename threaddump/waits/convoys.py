@@ -26,6 +26,8 @@ CONVOY = 3
 _LOCK_CLASSES = ("asyncio/locks.py", "/threading.py", "multiprocessing/synchronize.py")
 Place = tuple[str | None, str, int | None]
 """File, function and line."""
+_LOCK_METHODS = frozenset({"Lock.acquire", "Semaphore.acquire", "_ContextManagerMixin.__aenter__"})
+"""asyncio's own, where a dump prints coroutines without their files."""
 _NOT_CODE_OF_A_CLASS = ("<module>", "<lambda>", "<listcomp>", "<genexpr>")
 
 
@@ -166,13 +168,19 @@ def _enclosing_method(function: str) -> str:
 
 def _at_one_line(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
     found = _logging(verdicts) + _importing(dump, verdicts)
-    by_line: dict[tuple[str | None, str, int | None], list[int]] = defaultdict(list)
+    by_line: dict[object, list[int]] = defaultdict(list)
     for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
         # What a C call does is not visible (unknown), or native frames show that it takes a lock.
         if verdict.kind not in {"unknown", "lock-wait"} or verdict.library == LOGGING or _system(verdict) == "import":
             continue
         leaf = _python_leaf(thread)
-        if leaf is not None and leaf.line is not None and leaf.function not in _NOT_CODE_OF_A_CLASS:
+        if leaf is None:
+            continue
+        if thread.blocked_on is not None:
+            by_line[thread.blocked_on.id].append(index)  # gdb prints which lock it is
+        elif verdict.kind == "unknown" and thread.virtual:
+            continue  # a suspended task is in no C call: what it waits for is in frames that were not printed
+        elif (leaf.line is not None or leaf.file is None) and leaf.function not in _NOT_CODE_OF_A_CLASS:
             by_line[leaf.file, leaf.function, leaf.line].append(index)
     for waiters in by_line.values():
         convoy = _convoy(dump, verdicts, waiters) if len(waiters) >= CONVOY else None
@@ -184,20 +192,26 @@ def _at_one_line(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
 def _python_leaf(thread: Thread) -> Frame | None:
     """The innermost Python frame, but not one of the lock's own: all locks of a class share those."""
     frames = [frame for frame in thread.stack if not frame.native]
-    users = (frame for frame in frames if not (frame.file or "").endswith(_LOCK_CLASSES))
+    users = (
+        frame
+        for frame in frames
+        if (not frame.file.endswith(_LOCK_CLASSES) if frame.file is not None else frame.function not in _LOCK_METHODS)
+    )
     return next(users, frames[0] if frames else None)
 
 
 def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Convoy | None:
     leaf = _python_leaf(dump.threads[waiters[0]])
     assert leaf is not None
-    where = f"{python_path(leaf.file or '?')}:{leaf.line}"
-    known = verdicts[waiters[0]].kind == "lock-wait"
-    inside = _inside(dump, verdicts, leaf, set(waiters))
+    where = f"{python_path(leaf.file)}:{leaf.line}" if leaf.file is not None else leaf.function
+    lock = dump.threads[waiters[0]].blocked_on
+    known = lock is not None or verdicts[waiters[0]].kind == "lock-wait"
+    places = {place for index in waiters if (place := _python_leaf(dump.threads[index])) is not None}
+    inside = _inside(dump, verdicts, leaf, set(waiters), places)
     if not known and not inside:
         return None  # nothing but a line in common: they may well sleep or compute there
     what = "take a lock" if known else "stand in a C call, probably to take a lock,"
-    stand = f"{len(waiters)} threads {what} at {where}"
+    stand = f"{len(waiters)} threads {what} {'at' if leaf.file is not None else 'in'} {where}"
     if len(inside) == 1:
         holder = dump.threads[inside[0]].label
         reason = f'{stand}; "{holder}" alone is inside the same code, past that line'
@@ -207,7 +221,7 @@ def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Conv
     else:
         reason = f"{stand}; CPython records no owner, and no thread is inside the same code"
     return Convoy(
-        id=where,
+        id=where if lock is None or lock.id is None else lock.id,
         lock=f"lock taken in {leaf.function}",
         type="other",
         waiters=waiters,
@@ -226,9 +240,11 @@ def _in_task(thread: Thread) -> bool:
     )
 
 
-def _inside(dump: Dump, verdicts: Sequence[Verdict], leaf: Frame, waiters: set[int]) -> list[int]:
+def _inside(
+    dump: Dump, verdicts: Sequence[Verdict], leaf: Frame, waiters: set[int], places: Collection[Frame]
+) -> list[int]:
     """Threads that are inside the code that takes the lock: the same function past that line, else the same class."""
-    return _in_function(dump, verdicts, leaf, waiters, {leaf}) or _in_class(dump, verdicts, leaf, waiters)
+    return _in_function(dump, verdicts, leaf, waiters, places) or _in_class(dump, verdicts, leaf, waiters)
 
 
 def _in_function(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from threaddump.classify import CLASS_INIT, Verdict, is_class_init
+from threaddump.classify import CLASS_INIT, Verdict, is_class_init, is_unnamed_class
 from threaddump.groups import QUIET, integration, lock_id
 from threaddump.report import Basis, ContendedLock, Owner
 from threaddump.waits.convoys import Convoy
@@ -14,6 +14,7 @@ INITIALISER = "this thread is inside the class's initialiser"
 SEMAPHORE = "java.util.concurrent.Semaphore$"
 NEVER_OWNED = ("java.util.concurrent.locks.StampedLock", SEMAPHORE)
 """Classes that do not record who holds them."""
+ONLY_INITIALISER = "this thread alone is inside an initialiser of a class, and the JVM does not name the class"
 
 
 def wanted(thread: Thread, owners: dict[str | None, int]) -> Lock | None:
@@ -48,30 +49,6 @@ def find_owners(dump: Dump) -> dict[str | None, int]:
     return owners
 
 
-def name_classes(dump: Dump) -> None:
-    """Name the class whose initialisation a thread waits for, where the JVM (before 17) does not and it can be told.
-
-    It is one that another thread is inside the initialiser of; where there are several, nothing tells which.
-    """
-    unnamed = [
-        index
-        for index, thread in enumerate(dump.threads)
-        if (lock := thread.blocked_on) is not None and lock.id is None and is_class_init(lock)
-    ]
-    if not unnamed:
-        return
-    inside: dict[str, int] = {}
-    for index, thread in enumerate(dump.threads):
-        for frame in thread.stack:
-            if frame.function.endswith(".<clinit>"):
-                inside.setdefault(frame.function.removesuffix(".<clinit>"), index)
-    locks = {name: Lock(CLASS_INIT + name, name) for name in inside}
-    for index in unnamed:
-        others = [name for name, owner in inside.items() if owner != index]
-        if len(others) == 1:
-            dump.threads[index].blocked_on = locks[others[0]]
-
-
 def wanted_permits(dump: Dump, verdicts: Sequence[Verdict]) -> dict[str, list[int]]:
     """Semaphores by id, and the threads that wait for a permit; a pool's own semaphore is the pool's matter."""
     found: dict[str, list[int]] = {}
@@ -80,6 +57,20 @@ def wanted_permits(dump: Dump, verdicts: Sequence[Verdict]) -> dict[str, list[in
         if lock is not None and lock.id is not None and lock.class_name.startswith(SEMAPHORE):
             found.setdefault(lock.id, []).append(index)
     return found
+
+
+def find_initialisers(dump: Dump) -> dict[int, int]:
+    """Threads that wait for a class that the dump does not name, to the one other thread inside an initialiser."""
+    waiting = [
+        index
+        for index, thread in enumerate(dump.threads)
+        if thread.blocked_on is not None and is_unnamed_class(thread.blocked_on)
+    ]
+    if not waiting:
+        return {}
+    inside = [i for i, t in enumerate(dump.threads) if any(frame.function.endswith(".<clinit>") for frame in t.stack)]
+    others = {index: [other for other in inside if other != index] for index in waiting}
+    return {index: found[0] for index, found in others.items() if len(found) == 1}
 
 
 def _member(dump: Dump, name: str, lock: Lock | None) -> int | None:
@@ -92,12 +83,14 @@ def _member(dump: Dump, name: str, lock: Lock | None) -> int | None:
 
 def owner_basis(lock: Lock) -> Basis:
     """How the owner of a lock is known: of a class's initialisation HotSpot shows only the frame that runs it."""
-    return "inferred" if (lock.id or "").startswith(CLASS_INIT) else "reported"
+    return "inferred" if (lock.id or "").startswith(CLASS_INIT) or is_unnamed_class(lock) else "reported"
 
 
 def lock_type(lock: Lock) -> str:
     if is_class_init(lock):
         return "class-init"
+    if lock.class_name.startswith("_thread."):
+        return "other"
     return "synchronizer" if lock.class_name.startswith("java.util.concurrent.") else "monitor"
 
 
@@ -162,6 +155,8 @@ def _why_unowned(lock: Lock, dump: Dump) -> str:
     kind = lock_type(lock)
     if kind == "class-init":
         return "the JVM does not print who runs a class initialiser, and no thread is seen inside it"
+    if kind == "other":
+        return "CPython records no owner of a lock"
     if kind == "monitor":
         return "no thread in this dump holds it: it was just released, or a native frame or the VM holds it"
     if "ReentrantLock$" in lock.class_name or "ReentrantReadWriteLock$" in lock.class_name:
