@@ -299,6 +299,37 @@ def test_a_cycle_of_class_initialisers_is_inferred_from_their_frames() -> None:
     assert chain.reason == "this thread is inside the class's initialiser"
 
 
+UNNAMED = dumps.lock(None, "java.lang.Class")
+
+
+def test_a_cycle_of_class_initialisers_that_the_jvm_does_not_name() -> None:
+    made = dump([initialising("alpha", "com.shop.A", UNNAMED), initialising("beta", "com.shop.B", UNNAMED)])
+    (deadlock,) = waits(made).deadlocks
+    assert (deadlock.threads, deadlock.type, deadlock.evidence) == (["alpha", "beta"], "class-init", "inferred")
+    (finding,) = dumps.findings(made, "deadlock")
+    assert "it does not name the classes, and no other thread is inside an initialiser" in finding.detail
+    assert [verdict.kind for verdict in dumps.verdicts(made)] == ["lock-wait", "lock-wait"]
+
+
+def test_the_only_thread_in_an_initialiser_is_the_one_that_is_waited_for() -> None:
+    caller = thread("init", *dumps.SOCKET_READ, "com.shop.A.<clinit>", *dumps.WORKER, state="RUNNABLE")
+    late = times(4, "late", "com.shop.Main.use", *dumps.WORKER, state="RUNNABLE", wants=UNNAMED)
+    (chain,) = waits(dump([caller, *late])).chains
+    assert (chain.root.threads, chain.waiting, chain.evidence) == (["init"], 4, "inferred")
+    assert "alone is inside an initialiser" in (chain.reason or "")
+
+
+def test_of_several_threads_in_initialisers_none_is_named() -> None:
+    callers = [
+        thread(f"init-{n}", *dumps.SOCKET_READ, f"com.shop.C{n}.<clinit>", *dumps.WORKER, state="RUNNABLE")
+        for n in (1, 2)
+    ]
+    late = times(4, "late", "com.shop.Main.use", *dumps.WORKER, state="RUNNABLE", wants=UNNAMED)
+    found = waits(dump([*callers, *late]))
+    assert (found.chains, found.deadlocks, found.locks) == ([], [], [])
+    assert waits(dump(late)).chains == []
+
+
 def test_a_cycle_of_a_class_initialiser_and_a_monitor() -> None:
     m = monitor("0xa")
     threads = [

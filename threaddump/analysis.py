@@ -19,9 +19,11 @@ from threaddump.findings import run
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
 from threaddump.merge import NEAR_S, Half, Halves, merge
-from threaddump.report import DumpReport, MergedDump, Report
+from threaddump.report import SEVERITIES, DumpReport, MergedDump, Report
+from threaddump.series.snapshots import Snapshot, snapshot
 from threaddump.sources import InputError, Source
 from threaddump.waits import find_waits
+from threaddump.waits.owners import listed_with_l
 from threaddump_parsers.model import Dump
 
 if TYPE_CHECKING:
@@ -50,18 +52,27 @@ def analyze(
         except InputError as error:
             on_error(source, error)
     seen: dict[Fingerprint, str] = {}
-    for dump, fingerprints in pairs.joined(analyzed):
+    snapshots: list[tuple[DumpReport, Snapshot]] = []
+    for dump, fingerprints, taken in pairs.joined(analyzed):
         dump.rename(f"d{len(report.dumps) + 1}")
         for fingerprint in fingerprints:
             if seen.setdefault(fingerprint, dump.id) != dump.id:
                 dump.duplicate_of = seen[fingerprint]
         report.dumps.append(dump)
+        snapshots.append((dump, taken))
+    if len(snapshots) > 1:
+        from threaddump.series.compare import series
+        from threaddump.series.findings import over_time
+
+        report.series = series(snapshots)
+        for each in report.series:
+            each.findings = sorted(over_time(each), key=lambda finding: SEVERITIES.index(finding.severity))
     return report
 
 
 Fingerprint = tuple[str, int | None, int, int, float]
-Analyzed = tuple[DumpReport, Fingerprint | None]
-"""The report on one dump, and what tells the same dump given twice."""
+Analyzed = tuple[DumpReport, Fingerprint | None, Snapshot]
+"""The report on one dump, what tells the same dump given twice, and what others are compared with."""
 
 
 class _Pairs:
@@ -69,7 +80,7 @@ class _Pairs:
 
     def __init__(self) -> None:
         self._halves = Halves()
-        self._joined: dict[int, DumpReport] = {}
+        self._joined: dict[int, tuple[DumpReport, Snapshot]] = {}
         """The report on the first half, by its identity, to that on both."""
         self._first: dict[int, int] = {}
         """The report on the second half to that on the first, by their identities."""
@@ -82,7 +93,8 @@ class _Pairs:
             return
         text, file = (half, first) if dump.format == "hotspot" else (first, half)
         whole, merged = merge(text, file)
-        joined = analyze_dump(whole, _classifier(whole.family, rules), text.source, rules, stuck_after, merged)
+        facts = facts_of(whole, _classifier(whole.family, rules), stuck_after)
+        joined = report_of(facts, text.source, rules, merged)
         if file.source != text.source:
             places = {(thread.label, thread.line) for thread in whole.threads[merged[0].threads :]}
             for finding in joined.findings:
@@ -90,20 +102,22 @@ class _Pairs:
                     replace(place, source=file.source) if (place.thread, place.line) in places else place
                     for place in finding.evidence
                 ]
-        self._joined[id(first.report)] = joined
+        self._joined[id(first.report)] = joined, snapshot(facts)
         self._first[id(report)] = id(first.report)
 
-    def joined(self, analyzed: Sequence[Analyzed]) -> Iterator[tuple[DumpReport, list[Fingerprint]]]:
+    def joined(self, analyzed: Sequence[Analyzed]) -> Iterator[tuple[DumpReport, list[Fingerprint], Snapshot]]:
         """The reports with those on halves replaced by those on both, and what tells either half given twice."""
-        known = {id(report) for report, _ in analyzed}  # a source that failed in its middle has no reports
+        known = {id(report) for report, _, _ in analyzed}  # a source that failed in its middle has no reports
         seconds = {
-            first: fingerprint for report, fingerprint in analyzed if (first := self._first.get(id(report))) in known
+            first: fingerprint
+            for report, fingerprint, _ in analyzed
+            if (first := self._first.get(id(report))) in known and first is not None
         }
-        for report, fingerprint in analyzed:
+        for report, fingerprint, alone in analyzed:
             if self._first.get(id(report)) not in known:
                 told = [fingerprint, seconds.get(id(report))]
-                one = self._joined[id(report)] if id(report) in seconds else report
-                yield one, [each for each in told if each is not None]
+                one = self._joined[id(report)] if id(report) in seconds else (report, alone)
+                yield one[0], [each for each in told if each is not None], one[1]
 
 
 def _analyze_source(source: Source, rules: Rules | None, stuck_after: float, pairs: _Pairs) -> list[Analyzed]:
@@ -113,7 +127,7 @@ def _analyze_source(source: Source, rules: Rules | None, stuck_after: float, pai
         found = work(source, pairs=pairs)
     else:
         found = list(chain.from_iterable(run_parts(work, parts)))
-    if not any(dump.total for dump, _ in found):
+    if not any(dump.total for dump, _, _ in found):
         raise InputError(
             f"{source.name}: a thread dump begins in line {found[0][0].line}, but no thread follows",
             "the input is cut short: take the dump again and save it whole",
@@ -124,10 +138,11 @@ def _analyze_source(source: Source, rules: Rules | None, stuck_after: float, pai
 def _analyze_part(
     source: Source, rules: Rules | None, stuck_after: float, pairs: _Pairs | None = None
 ) -> list[Analyzed]:
-    found = []
+    found: list[Analyzed] = []
     for dump in intake.dumps(source):
-        report = analyze_dump(dump, _classifier(dump.family, rules), source.name, rules, stuck_after)
-        found.append((report, _fingerprint(dump)))
+        facts = facts_of(dump, _classifier(dump.family, rules), stuck_after)
+        report = report_of(facts, source.name, rules)
+        found.append((report, _fingerprint(dump), snapshot(facts)))
         if pairs is not None:
             pairs.look(dump, report, rules, stuck_after)
     return found
@@ -199,6 +214,21 @@ def report_of(facts: Facts, source: str, rules: Rules | None = None, merged: Seq
     )
 
 
+def _python_hints(dump: Dump, facts: Facts, pid: int | str) -> list[str]:
+    unknown = any(verdict.kind == "unknown" for verdict in facts.verdicts)
+    if dump.format == "gdb-py" and unknown:
+        if all(frame.native for thread in dump.threads for frame in thread.stack):
+            return [f"which Python function called: py-spy dump --native --pid {pid}, or gdb's thread apply all py-bt"]
+        return [f"what a C call waits for: py-spy dump --native --pid {pid}"]
+    if dump.format == "asyncio":
+        hints = [f"what runs or blocks the loop's thread: py-spy dump --pid {pid}"]
+        suspended = (thread.state == "IDLE" for thread in dump.threads)
+        if any(verdict.kind == "unknown" and idle for verdict, idle in zip(facts.verdicts, suspended, strict=True)):
+            hints.append(f"what a suspended task waits for, from Python 3.14: python -m asyncio pstree {pid}")
+        return hints
+    return []
+
+
 def _fingerprint(dump: Dump) -> Fingerprint | None:
     """Equal for the same dump given twice. Formats without a time stamp have none: two dumps may well be equal."""
     if dump.taken_at is None:
@@ -214,8 +244,7 @@ def _hints(dump: Dump, facts: Facts, merged: Sequence[MergedDump]) -> list[str]:
     pid = dump.pid or "PID"
     hints = []
     if dump.format == "hotspot":
-        unowned = any(lock.type == "synchronizer" and lock.owner is None for lock in facts.waits.locks)
-        if unowned and not (dump.ownable_synchronizers or any(part.synchronizers for part in merged)):
+        if any(lock.owner is None and listed_with_l(lock.class_name, dump) for lock in facts.waits.locks):
             hints.append(f"owners of java.util.concurrent locks: jcmd {pid} Thread.print -l -e")
         if not merged and any(thread.carries is not None for thread in dump.threads):
             hints.append(f"virtual threads are not in this text: jcmd {pid} Thread.dump_to_file -format=json FILE")
@@ -232,6 +261,7 @@ def _hints(dump: Dump, facts: Facts, merged: Sequence[MergedDump]) -> list[str]:
             hints.append(f"owners of java.util.concurrent locks: jhsdb jstack --locks --pid {pid}")
     if dump.format == "faulthandler" and dump.truncated:
         hints.append("all threads with their names: py-spy dump --pid PID")
+    hints += _python_hints(dump, facts, pid)
     if dump.format.startswith("py-spy"):
         unknown = any(g.kind == "external-call" and g.timed is None for g in facts.groups)
         if unknown and not any(thread.locals for thread in dump.threads):

@@ -140,12 +140,12 @@ def _decoded(sample: bytes, stream: BinaryIO, encoding: str) -> Iterator[bytes]:
 
 
 def _utf16_without_mark(sample: bytes) -> str | None:
-    """PowerShell and editors may drop the mark: ASCII text in UTF-16 has a NUL in every second byte."""
+    """PowerShell and editors may drop the mark: of mostly ASCII text most second bytes are NUL then, and few others."""
     head = sample[:4096]
     if len(head) < 4:
         return None
     for offset, codec in ((1, "utf-16-le"), (0, "utf-16-be")):
         half = head[offset::2]
-        if half.count(0) > 0.9 * len(half) and head[1 - offset :: 2].count(0) == 0:
+        if half.count(0) > 0.7 * len(half) and head[1 - offset :: 2].count(0) < 0.1 * len(half):
             return codec
     return None

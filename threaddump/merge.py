@@ -118,10 +118,7 @@ def merge(text: Half, file: Half) -> tuple[Dump, list[MergedDump]]:
             thread.carrier = carried[thread.java_id]
     apart = file.source != text.source
     dump = text.dump
-    parts = [_merged(text, threads), _merged(file, added)]
     dump.threads = [*threads, *added]
-    if parts[1].virtual:
-        dump.ownable_synchronizers = False  # whoever is not seen to own a lock may be virtual
     dump.containers = file.dump.containers
     dump.truncated = [*dump.truncated, *file.dump.truncated]
     dump.unread_lines += file.dump.unread_lines
@@ -129,14 +126,13 @@ def merge(text: Half, file: Half) -> tuple[Dump, list[MergedDump]]:
         *dump.problems,
         *(replace(one, reason=f"{file.source}: {one.reason}") if apart else one for one in file.dump.problems),
     ]
-    return dump, parts
+    return dump, [_merged(text, threads), _merged(file, added)]
 
 
 def _merged(half: Half, threads: list[Thread]) -> MergedDump:
     dump = half.dump
     virtual = sum(thread.virtual for thread in threads)
-    synchronizers = dump.ownable_synchronizers
-    return MergedDump(half.source, half.report.line, dump.format, dump.taken_at, len(threads), virtual, synchronizers)
+    return MergedDump(half.source, half.report.line, dump.format, dump.taken_at, len(threads), virtual)
 
 
 def _has_not_moved(in_text: Thread, in_file: Thread) -> bool:

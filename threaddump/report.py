@@ -239,6 +239,8 @@ class Finding:
     dump: str | None = None
     group: str | None = None
     """The group it is about, for renderers that join the two."""
+    reach: int = 0
+    """Its threads and all that wait behind them: among equals, the root comes before those that wait for it."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -252,8 +254,6 @@ class MergedDump:
     threads: int
     """How many of its threads were taken, with their line numbers in its source."""
     virtual: int
-    synchronizers: bool
-    """Whether it lists who owns the locks of java.util.concurrent."""
 
 
 @dataclass(slots=True)
@@ -305,16 +305,104 @@ class DumpReport:
 
 
 @dataclass(slots=True)
+class StuckThread:
+    """A thread that stood in the same place in several dumps of its process in a row, up to the last one."""
+
+    thread: str
+    dumps: int
+    """In how many."""
+    span_s: float | None
+    """From the first of them to the last; None where no time is known."""
+    cpu_ms: float | None
+    """What it used meanwhile."""
+    kind: str
+    blocking_frame: str | None
+    caller: str | None
+    behind: str | None
+    """The thread that owned the lock it wants, all the time."""
+    request: bool
+    line: int
+    """Of its entry in the last dump."""
+
+
+@dataclass(slots=True)
+class LockHistory:
+    """A lock that threads waited for in several dumps."""
+
+    id: str
+    class_name: str
+    owners: list[str | None]
+    """In each dump, None where nobody is named; a permanent owner is the same in all."""
+    waiters: list[int]
+    type: str
+
+    @property
+    def permanent(self) -> bool:
+        return None not in self.owners and len(set(self.owners)) == 1
+
+    @property
+    def convoy(self) -> bool:
+        """The owner changes while the queue stays: each holds it for a short time only."""
+        return None not in self.owners and len(set(self.owners)) > 1 and min(self.waiters, default=0) > 1
+
+
+@dataclass(slots=True)
+class PlaceHistory:
+    """How many threads were blocked in one place, dump by dump."""
+
+    kind: str
+    blocking_frame: str | None
+    caller: str | None
+    counts: list[int]
+
+
+@dataclass(slots=True)
+class Series:
+    """What several dumps of one process say together, oldest first."""
+
+    dumps: list[str]
+    family: str
+    service: str | None
+    instance: str | None
+    pid: int | None
+    runtime_name: str | None
+    version: str | None
+    span_s: float | None
+    stuck: list[StuckThread]
+    spinning: list[StuckThread]
+    """They run, in the same place, and use a processor."""
+    progressing: int
+    """Threads that were seen in different places or used CPU."""
+    resting: int
+    """Idle in every dump."""
+    waiting: int
+    """Asleep or waiting for a signal in the same place, which for threads that serve no request is usual."""
+    appeared: int
+    gone: int
+    growth: dict[str, list[int]]
+    """Threads by name without number, where their number changed: one count a dump."""
+    locks: list[LockHistory]
+    places: list[PlaceHistory]
+    notes: list[str]
+    findings: list[Finding] = field(default_factory=list)
+    """What no single dump shows."""
+
+
+@dataclass(slots=True)
 class Report:
     """The whole answer, one or more dumps."""
 
     dumps: list[DumpReport] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    series: list[Series] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
     """The user's own rules that were used: files, and options that say the same."""
 
     @property
     def findings(self) -> list[Finding]:
         """Findings of all dumps, worst first; equal ones in the order of the dumps."""
-        found = [finding for dump in self.dumps for finding in dump.findings]
+        found = [
+            *(finding for each in self.series for finding in each.findings),
+            *(finding for dump in self.dumps for finding in dump.findings),
+        ]
         return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))

@@ -10,7 +10,8 @@ CAPTURE = (
     "take a dump: jcmd PID Thread.print -l -e > dump.txt (JVM), py-spy dump --pid PID > dump.txt (Python); "
     "read are: HotSpot text (jstack, jcmd, kill -3, jhsdb), jcmd Thread.dump_to_file, ThreadInfo text, Spring Boot's "
     "/actuator/threaddump, javacores, JRockit's dumps, py-spy text and --json, faulthandler, "
-    "pystack, profiling.sampling, sys._current_frames() recipes, uWSGI's tracebacker"
+    "pystack, profiling.sampling, sys._current_frames() recipes, uWSGI's tracebacker, asyncio ps and pstree, gevent's "
+    "run info, gdb's py-bt and bt of Python"
 )
 
 _MAGIC = (
@@ -39,14 +40,27 @@ _MESSAGES = (
         "run it as the target's user or root; in a container add the capability SYS_PTRACE: sudo py-spy dump --pid PID",
     ),
     (
-        rb"No such process|Failed to get process executable name|Could not read the contents of /proc",
+        rb"No such process|Failed to get process executable name|Could not read the contents of /proc"
+        rb"|No such file or directory: '/proc/\d",
         "the tool found no such process",
         "find the pid: jps -l, or pgrep -af 'java|python'",
     ),
     (
         rb"Failed to find python version|Unsupported version of Python|Could not determine python version",
-        "py-spy could not read this process: it is not Python, or of a version that this py-spy does not know",
-        "check the pid, and update py-spy: pip install -U py-spy",
+        "the tool could not read this process: it is not Python, or of a version that the tool does not know",
+        "check the pid, and update the tool: pip install -U py-spy pystack",
+    ),
+    (
+        rb"Error retrieving tasks: ",
+        "python -m asyncio could not read this process: it is of another version of Python, or not to be found there",
+        "run the very Python that the process runs (3.14 or later), on its machine or in its container: "
+        "/proc/PID/exe -m asyncio ps PID; before 3.14: py-spy dump --pid PID",
+    ),
+    (
+        rb"Undefined command: +\"py-bt",
+        "gdb does not know py-bt: it did not load the interpreter's python-gdb.py",
+        "install the interpreter's debug symbols (python3-dbg, debuginfo-install python3), or without any: "
+        "py-spy dump --native --pid PID",
     ),
     (
         rb"Attach Listener.*DisableAttachMechanism|attach mechanism is disabled",
@@ -58,7 +72,7 @@ _MESSAGES = (
 # Formats that are known but not read.
 _OTHERS = (
     (rb"^goroutine \d+ \[", "a goroutine dump"),
-    (rb"^Thread \d+ \(Thread 0x[0-9a-f]+ \(LWP \d+\)", "a gdb backtrace"),
+    (rb"^Thread \d+ \(Thread 0x[0-9a-f]+ \(LWP \d+\)", "a gdb backtrace of a process without Python"),
     (
         rb"^Traceback \(most recent call last\):|^  File \"[^\"\n]+\", line \d+, in ",
         "Python tracebacks (of exceptions, not of threads)",

@@ -92,6 +92,7 @@ _OS_STATES = {
     b"zombie": "TERMINATED",
 }
 
+_IN_WAIT = "in Object.wait()"
 _STATE_LINE = b"java.lang.Thread.State: "
 _SYNCHRONIZERS = b"Locked ownable synchronizers:"
 _CARRYING = b"Carrying virtual thread #"
@@ -108,6 +109,8 @@ _DEADLOCK_LOCK = re.compile(
     r"(?: \(object (?P<object>0x[0-9a-fA-F]+), a (?P<object_class>.*)\)|, \(a (?P<class>.*)\))?"
 )
 _NO_REFERENCE = b"no object reference available"
+_NO_CLASS_INIT = ("java.lang.Object.wait", "java.lang.ClassLoader.load")
+"""Frames on top of which a wait is not for a class's initialiser: it is Java's own, or for a class loader."""
 _CLASS_INIT = b"- waiting on the Class initialization monitor for "
 _EXCEPTION = re.compile(
     rb'(?:Caused by: |Suppressed: |Exception in thread ".*" )?[\w.$]+(?:Exception|Error|Throwable)\b', re.DOTALL
@@ -279,6 +282,8 @@ class _Reader:
         self.relock: Lock | None = None
         self.waits_unnamed = False
         self.mounted: Thread | None = None
+        self.waits_in_vm = False
+        """The header says so. Beside the state RUNNABLE it is a wait for a class, which older versions do not name."""
 
     # One line that is not a plain frame. Returns a finished dump, if the line ends one.
 
@@ -396,6 +401,7 @@ class _Reader:
         name, (java_id, os_id, daemon, cpu, elapsed, address, nid, state, stack_pointer) = header
         assert address is not None
         words = (state or b"").partition(b" _")[0].strip()
+        self.waits_in_vm = words == b"in Object.wait()"
         self.thread = Thread(
             _text(name),
             number,
@@ -436,11 +442,14 @@ class _Reader:
         thread.stack = self._interned(self.stack)
         if thread.stack:
             thread.internal = False
+            if self.waits_in_vm and thread is self.thread and thread.state == "RUNNABLE" and thread.blocked_on is None:
+                if not thread.stack[0].function.startswith(_NO_CLASS_INIT):
+                    thread.blocked_on = Lock(None, "java.lang.Class")
         held = self.held
         if not held and self.relock is None and not self.waits_unnamed and thread.waiting_on is None:
             thread.holds = (*self.owned,)
             return
-        in_wait = bool(thread.stack) and thread.stack[0].function.startswith("java.lang.Object.wait")
+        in_wait = _in_object_wait(thread.stack)
         if in_wait and held and (self.waits_unnamed or (thread.state == "BLOCKED" and thread.waiting_on is None)):
             # Compiled Object.wait prints no object, and up to JDK 8 a notified thread prints "locked" where it wants
             # the monitor back: it is the monitor that the frames took last.
@@ -679,6 +688,10 @@ def _is_heap_line(text: bytes) -> bool:
 def _address(printed: str) -> str:
     """One spelling for an address: macOS JDK 6 and 7 print it without ``0x``, others pad it with zeros."""
     return printed.strip().lower().removeprefix("0x").lstrip("0")
+
+
+def _in_object_wait(stack: Stack) -> bool:
+    return bool(stack) and stack[0].function.startswith("java.lang.Object.wait")
 
 
 def _native_id(nid: bytes | None) -> int | None:

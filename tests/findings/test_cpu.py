@@ -25,6 +25,13 @@ def test_a_thread_that_never_pauses() -> None:
     assert (found.evidence[0].thread, found.evidence[0].line) == ("cart-1", 10)
 
 
+@pytest.mark.parametrize("words", [("java.util.HashMap.getNode",), ("java.util.regex.Pattern$Loop.match",), ()])
+def test_what_a_thread_mostly_suffers_from_is_advised(words: tuple[str, ...]) -> None:
+    made = thread("t", *words, "com.shop.Cart.total", state="RUNNABLE", cpu_ms=90_000.0, elapsed_s=100.0)
+    (found,) = findings(dump([made]), "busy-thread")
+    assert len(found.advice) == 1 + bool(words)
+
+
 def test_several_are_worse() -> None:
     (found,) = findings(dump([spinning(1), spinning(2)]), "busy-thread")
     assert (found.severity, found.threads) == ("medium", 2)

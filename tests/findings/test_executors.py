@@ -99,6 +99,7 @@ def test_python_without_names() -> None:
 # Which of the rules of these modules speak about which real dump; about all others none of them does.
 
 RULES = {
+    "acceptor-missing",
     "carriers-pinned",
     "child-process-wait",
     "class-loading-contention",
@@ -112,21 +113,47 @@ RULES = {
     "file-stall",
     "finalizer-stuck",
     "gil-held",
+    "hot-code",
+    "kept-alive",
+    "latch-wait",
+    "missed-notify",
     "out-of-memory",
+    "permit-wait",
     "pool-bloat",
+    "process-died",
     "queue-full",
+    "shared-bottleneck",
     "shutdown-in-progress",
+    "sleep-in-requests",
+    "start-up-blocked",
+    "thread-creation",
     "threads-per-request",
     "too-many-threads",
+    "write-lock-starved",
     "write-stall",
 }
+DIED = {("process-died", "high"), ("shutdown-in-progress", "info")}
 SPOKEN_OF = {
     "faulthandler/deep-recursion-100-frames.txt": {("deep-recursion", "low")},
     "faulthandler/executor-starvation.txt": {("executor-starved", "high")},
+    "faulthandler/fatal-error.txt": {("process-died", "high")},
+    "gdb-py/core-segfault.txt": DIED,
+    "py-spy/core-segfault.txt": DIED,
+    "pystack/core-segfault.txt": DIED,
+    "gevent/blocked-loop.txt": {("event-loop-blocked", "high")},
     "hotspot/executor-starvation.txt": {("executor-starved", "high")},
     "hotspot/java25-pinned-carriers.txt": {("carriers-pinned", "medium")},
     "javacore/out-of-memory-synthetic.txt": {("out-of-memory", "high")},
+    "hotspot/names-hostile.txt": {("latch-wait", "low")},
+    "hotspot/object-wait-in-requests.txt": {("missed-notify", "low")},
+    "hotspot/parties-missing.txt": {("latch-wait", "low")},
+    "hotspot/read-lock-held.txt": {("write-lock-starved", "medium")},
+    "hotspot/semaphore-permits-held.txt": {("permit-wait", "medium")},
+    "hotspot/phaser-and-latch.txt": {("latch-wait", "medium"), ("latch-wait", "low")},
+    "hotspot/read-lock-starvation.txt": {("write-lock-starved", "medium")},
+    "hotspot/semaphore-permits.txt": {("permit-wait", "high")},
     "py-spy/executor-starvation.txt": {("executor-starved", "high")},
+    "threadmxbean/names-hostile.txt": {("latch-wait", "low")},
 }
 
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dumps
-from dumps import blocked, dump, facts, findings, monitor, reentrant, thread, times
+from dumps import blocked, dump, facts, findings, lock, monitor, reentrant, thread, times
 from threaddump.findings import RULES, run
+from threaddump.findings.saturation import SERVERS
 from threaddump.report import SEVERITIES, Finding
-from threaddump_parsers.model import Dump, Thread
+from threaddump_parsers.model import Dump, Lock, Thread
 
 SLOT = "com.shop.orders.Gateway.slotFor"
 READ_FOREVER = (
@@ -60,6 +61,20 @@ def owner(lock: Any, words: tuple[str, ...] = dumps.SLEEP, state: str = "TIMED_W
 def ring() -> list[Thread]:
     a, b = monitor("0xa"), monitor("0xb")
     return [blocked("one", b, holds=[a]), blocked("two", a, holds=[b])]
+
+
+READ_WRITE = lock("0xr", "java.util.concurrent.locks.ReentrantReadWriteLock$NonfairSync")
+STAMPED = lock("0xs", "java.util.concurrent.locks.StampedLock")
+
+
+def reads(count: int, wants: Lock, method: str = "ReentrantReadWriteLock$ReadLock.lock") -> list[Thread]:
+    words = (*dumps.PARK, f"java.util.concurrent.locks.{method}", "com.shop.Prices.read", *dumps.WORKER)
+    return times(count, "read", *words, state="WAITING", wants=wants)
+
+
+def writes(count: int, wants: Lock, method: str = "ReentrantReadWriteLock$WriteLock.lock") -> list[Thread]:
+    words = (*dumps.PARK, f"java.util.concurrent.locks.{method}", "com.shop.Prices.update", *dumps.WORKER)
+    return times(count, "write", *words, state="WAITING", wants=wants)
 
 
 def one(made: Dump, rule: str) -> Finding:
@@ -112,6 +127,20 @@ CASES: dict[str, tuple[Dump, str, str, int, str]] = {
         "low",
         3,
         "3 threads in Gateway.slotFor wait without a read timeout",
+    ),
+    "write_lock_starved": (
+        dump([*reads(11, READ_WRITE), *writes(1, READ_WRITE), *running(40)]),
+        "write-lock-starved",
+        "medium",
+        12,
+        "12 threads wait for one ReentrantReadWriteLock: 1 to write, 11 to read",
+    ),
+    "c_call_kind_unknown": (
+        dump(times(3, "job", "shop/stock.py:Stock.get@9", *dumps.PY_THREAD, state="IDLE"), "python"),
+        "c-call-kind-unknown",
+        "info",
+        3,
+        "3 threads are in calls whose kind this dump does not show",
     ),
     "truncated_input": (
         dump(running(3), truncated=["the end of the dump is missing"]),
@@ -280,7 +309,7 @@ def test_a_read_without_a_timeout_is_of_medium_from_five_on() -> None:
 
 @pytest.mark.parametrize("words", [READ_TIMED, dumps.APACHE_CALL], ids=["timed", "unknown"])
 def test_a_read_that_may_have_a_timeout_is_not_accused(words: tuple[str, ...]) -> None:
-    assert findings(dump([*calls(4, words=words), *running(60)])) == []
+    assert findings(dump([*calls(4, words=words), *idle(60)])) == []
 
 
 def test_the_read_of_a_hot_call_is_said_once() -> None:
@@ -342,7 +371,7 @@ def test_threads_behind_one_owner_by_count_and_share(waiting: int, others: int, 
 
 
 def test_two_threads_behind_an_owner_are_no_finding() -> None:
-    assert findings(dump([owner(monitor("0xa")), *behind(2), *running(9)])) == []
+    assert findings(dump([owner(monitor("0xa")), *behind(2), *running(4)])) == []
 
 
 def test_a_leader_that_idles_under_its_lock_is_no_finding() -> None:
@@ -407,6 +436,77 @@ def test_an_unknown_owner_of_a_lock_that_records_none() -> None:
     finding = one(made, "lock-owner-unknown")
     assert finding.threads == 10
     assert "records no owner" in finding.detail
+
+
+@pytest.mark.parametrize(
+    ("threads", "words", "severity"),
+    [
+        ([*reads(2, READ_WRITE), *writes(1, READ_WRITE)], "1 to write, 2 to read", "low"),
+        ([*reads(9, READ_WRITE), *writes(1, READ_WRITE)], "1 to write, 9 to read", "medium"),
+        (
+            [*reads(4, STAMPED, "StampedLock.readLock"), *writes(2, STAMPED, "StampedLock.writeLock")],
+            "one StampedLock: 2 to write, 4 to read",
+            "low",
+        ),
+    ],
+    ids=["few", "ten", "stamped"],
+)
+def test_readers_queue_behind_a_writer(threads: list[Thread], words: str, severity: str) -> None:
+    finding = one(dump(threads), "write-lock-starved")
+    assert (finding.severity, finding.threads) == (severity, len(threads))
+    assert words in finding.title
+    assert findings(dump(threads), "lock-owner-unknown") == []
+
+
+def test_that_readers_hold_the_lock_is_shown_by_a_dump_with_owners() -> None:
+    made = dump([*reads(4, READ_WRITE), *writes(1, READ_WRITE)], ownable_synchronizers=True)
+    assert "No thread owns it for writing, so readers hold it" in one(made, "write-lock-starved").detail
+    alone = dump(writes(5, READ_WRITE), ownable_synchronizers=True)
+    assert "5 to write, 0 to read" in one(alone, "write-lock-starved").title
+
+
+def test_threads_inside_the_code_of_a_read_lock_are_candidates() -> None:
+    inside = times(2, "export", *dumps.SOCKET_READ, "com.shop.Prices.export", *dumps.WORKER, state="RUNNABLE")
+    made = dump([*reads(4, READ_WRITE), *writes(1, READ_WRITE), *inside])
+    assert '"export-1", "export-2"' in one(made, "write-lock-starved").detail
+
+
+@pytest.mark.parametrize(
+    "threads",
+    [
+        reads(9, READ_WRITE),
+        writes(9, READ_WRITE),
+        [*reads(1, READ_WRITE), *writes(1, READ_WRITE)],
+        [*reads(9, READ_WRITE), *writes(1, READ_WRITE), owner(READ_WRITE)],
+        behind(9, reentrant("0xb")),
+    ],
+    ids=["readers alone", "writers alone", "two", "the writer is known", "another lock"],
+)
+def test_no_readers_behind_a_writer(threads: list[Thread]) -> None:
+    assert findings(dump(threads), "write-lock-starved") == []
+
+
+@pytest.mark.parametrize("name", ["ReentrantLock$FairSync", "ReentrantLock$NonfairSync"])
+def test_a_fair_lock_is_called_fair(name: str) -> None:
+    fair = lock("0xf", f"java.util.concurrent.locks.{name}")
+    known, unknown = dump([owner(fair), *behind(12, fair)]), dump(behind(12, fair))
+    said = [one(known, "threads-behind-one-owner").detail, one(unknown, "lock-owner-unknown").detail]
+    assert ["The lock is fair" in detail for detail in said] == [name == "ReentrantLock$FairSync"] * 2
+
+
+@pytest.mark.parametrize("name", ["java.lang.Class for com.shop.Calendar", "com.shop.Calendar"])
+def test_static_synchronized_is_one_lock_for_the_process(name: str) -> None:
+    held = lock("0xc", name)
+    finding = one(dump([owner(held), *behind(12, held)]), "threads-behind-one-owner")
+    assert any("static synchronized" in advice for advice in finding.advice) is name.startswith("java.lang.Class")
+
+
+def test_the_jvm_looks_for_deadlocks_among_platform_threads_only() -> None:
+    virtual = ring()
+    for each in virtual:
+        each.virtual = True
+    said = [one(dump(threads), "deadlock").detail for threads in (ring(), virtual)]
+    assert ["platform threads only" in detail for detail in said] == [False, True]
 
 
 def test_a_known_owner_is_not_said_to_be_unknown() -> None:
@@ -507,6 +607,146 @@ def test_a_pool_that_serves_no_requests_has_an_id_of_its_own() -> None:
 
 
 # --- the input
+
+
+# --- servers of Python: when their threads are all
+
+NAMES = {
+    "waitress": ("waitress-{}", "waitress/task.py:HTTPChannel.service@1"),
+    "cheroot": ("CP Server Thread-{}", "cheroot/server.py:HTTPConnection.communicate@1"),
+    "anyio": ("AnyIO worker thread", "anyio/_backends/_asyncio.py:WorkerThread.run@1"),
+    "gunicorn": ("ThreadPoolExecutor-0_{}", "gunicorn/workers/gthread.py:ThreadWorker.handle_request@1"),
+    "other": ("serve-{}", "flask/app.py:Flask.wsgi_app@1"),
+}
+
+
+def serving(server: str, count: int) -> list[Thread]:
+    name, frame = NAMES[server]
+    return [
+        thread(name.format(n), *dumps.PY_REQUESTS, "shop/api.py:call@3", frame, *dumps.PY_THREAD, state="IDLE")
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("server", "count", "severity"),
+    [
+        ("waitress", 4, "medium"),
+        ("waitress", 8, "high"),
+        ("waitress", 1, None),
+        ("cheroot", 4, "medium"),
+        ("gunicorn", 7, None),
+        ("gunicorn", 8, "high"),
+        ("anyio", 39, None),
+        ("anyio", 40, "high"),
+        ("other", 7, None),
+        ("other", 8, "high"),
+    ],
+)
+def test_how_many_threads_of_a_server_are_all(server: str, count: int, severity: str | None) -> None:
+    found = findings(dump(serving(server, count), "python"), "request-threads-saturated")
+    assert [finding.severity for finding in found] == ([severity] if severity else [])
+    for finding in found:
+        assert server not in SERVERS or SERVERS[server].words in finding.detail
+        assert f"begin at the {count} threads in external calls in shop/api.py:call" in finding.advice[0]
+
+
+@pytest.mark.parametrize(
+    ("command", "count", "severity"),
+    [
+        ("gunicorn -k gthread --threads 4 app:app", 4, "medium"),
+        ("gunicorn -k gthread --threads=4 app:app", 3, None),
+        ("python -m gunicorn --threads 16 app:app", 15, None),
+        ("gunicorn --threads 1 app:app", 1, None),
+        ("other --threads 4", 7, None),
+    ],
+)
+def test_the_command_line_says_how_many_threads_gunicorn_may_start(
+    command: str, count: int, severity: str | None
+) -> None:
+    found = findings(dump(serving("gunicorn", count), "python", command=command), "request-threads-saturated")
+    assert [finding.severity for finding in found] == ([severity] if severity else [])
+    assert all("gunicorn may start 4 threads" in finding.detail for finding in found)
+
+
+def test_each_server_has_a_case() -> None:
+    assert {*SERVERS, "gunicorn", "other"} == set(NAMES)
+
+
+def test_a_free_thread_of_a_server_is_no_saturation() -> None:
+    free = thread(
+        "waitress-9", "threading.py:Condition.wait@327", "waitress/task.py:ThreadedTaskDispatcher.handler_thread@1"
+    )
+    assert findings(dump([*serving("waitress", 3), free], "python"), "request-threads-saturated") == []
+
+
+# --- the order of recovery: at the root, not at those who wait for it
+
+
+def test_the_root_comes_before_those_that_wait_for_it() -> None:
+    made = dump([*calls(50), *leases(245)])
+    assert [finding.id for finding in findings(made) if finding.severity == "critical"] == [
+        "hot-external-call",
+        "pool-wait-untimed",
+    ]
+
+
+def test_who_waits_for_a_slot_is_sent_to_the_root() -> None:
+    root = "the 50 threads in external calls in Gateway.slotFor"
+    made = dump([*calls(50), *leases(245)])
+    waiting = one(made, "pool-wait-untimed")
+    assert waiting.advice[0] == f"begin at the root, {root}: a bigger pool only moves the queue"
+    assert waiting.recovery[0] == f"First the root, {root}: that frees the slots"
+    assert any(advice.startswith("if those who hold the slots get on") for advice in waiting.advice)
+    assert f"begin at the root, {root}" in one(made, "request-threads-saturated").advice[0]
+    assert not any("root" in advice for advice in one(dump(leases(20)), "pool-wait-untimed").advice)
+
+
+def test_the_root_of_a_chain_is_not_the_lock_in_between() -> None:
+    """Threads wait for a lock whose owner waits for a slot, and the slots are held by calls."""
+    held = monitor("0xa")
+    leader = thread("exec-lead", *dumps.APACHE_POOL, SLOT, *dumps.SERVLET, state="WAITING", holds=[held])
+    stuck = [blocked(f"exec-b{n}", held, "com.shop.Step.go", *dumps.SERVLET) for n in range(20)]
+    made = dump([*calls(10), leader, *leases(3), *stuck])
+    root = "the 10 threads in external calls in Gateway.slotFor"
+    assert f"begin at the root, {root}" in one(made, "request-threads-saturated").advice[0]
+    assert one(made, "pool-wait-untimed").advice[0].startswith(f"begin at the root, {root}")
+    call = one(made, "hot-external-call")
+    assert (
+        "24 more threads wait behind it, 4 of them for a slot of its pool (inferred), without a timeout" in call.detail
+    )
+    assert findings(made)[0].id == "hot-external-call"
+
+
+def test_holders_at_several_places_are_all_the_root() -> None:
+    made = [
+        t for n in (1, 2, 3) for t in times(2, f"rep{n}", *READ_FOREVER, f"com.shop.Report{n}.load", state="RUNNABLE")
+    ]
+    words = one(dump([*made, *leases(8)]), "pool-wait-untimed").advice[0]
+    assert "the 2 threads in external calls in Report1.load and the 2 threads in external calls in Report2" in words
+    assert "and 2 more" in words
+
+
+def test_the_root_may_be_one_thread_or_a_deadlock() -> None:
+    held = monitor("0xa")
+    full = one(dump([owner(held), *behind(20, held)]), "thread-pool-saturated")
+    assert 'begin at the root, "owner", asleep in Feed.pause' in full.advice[0]
+    stuck = one(dump([*ring(), *behind(20, monitor("0xa"))]), "thread-pool-saturated")
+    assert 'begin at the root, the deadlock of "one" and "two"' in stuck.advice[0]
+    assert not any("restart brings" in advice for advice in stuck.advice)  # of a deadlock nothing else helps
+
+
+def test_an_owner_in_a_call_is_said_so() -> None:
+    held = monitor("0xa")
+    full = one(dump([owner(held, READ_FOREVER, "RUNNABLE"), *behind(20, held)]), "thread-pool-saturated")
+    assert '"owner", in an external call in Feed.pause' in full.advice[0]
+
+
+@pytest.mark.parametrize("threads", [behind(20), leases(20)], ids=["a lock", "a slot"])
+def test_without_a_root_those_who_wait_are_not_called_one(threads: list[Thread]) -> None:
+    made = dump(threads)
+    id = "request-threads-saturated" if made.threads[0].name.startswith("lease") else "thread-pool-saturated"
+    assert "cut at the call or lock these threads wait for" in one(made, id).advice[0]
 
 
 def test_a_whole_input_is_not_said_to_be_cut() -> None:

@@ -77,3 +77,29 @@ def test_names_that_tell_no_leak() -> None:
 def test_a_server_with_a_thread_for_each_request_is_meant_so() -> None:
     made = times(300, "Thread", "com.shop.Cart.total", *dumps.SERVLET, state="RUNNABLE")
     assert findings(dump(made), "threads-per-request") == []
+
+
+START = ("java.lang.Thread.start0", "java.lang.Thread.start")
+
+
+@pytest.mark.parametrize(
+    ("count", "others", "severity"), [(3, 0, "low"), (10, 0, "medium"), (10, 30, "low"), (2, 0, None)]
+)
+def test_threads_that_start_threads(count: int, others: int, severity: str | None) -> None:
+    starting = times(count, "exec", *START, "com.shop.Fan.out", *dumps.SERVLET, state="RUNNABLE")
+    found = findings(dump([*starting, *idle(others, "exec")]), "thread-creation")
+    assert [finding.severity for finding in found] == ([severity] if severity else [])
+    for finding in found:
+        assert finding.title == f"{count} of {count + others} request threads are starting new threads"
+        assert "In Fan.out" in finding.detail
+        assert (finding.evidence[0].thread, finding.evidence[0].line) == ("exec-1", 10)
+
+
+def test_threads_of_python_that_start_threads() -> None:
+    words = ("threading.py:Condition.wait@327", "threading.py:Event.wait@629", "threading.py:Thread.start@969")
+    made = dump(times(4, "job", *words, "shop/fan.py:out@9", *dumps.PY_THREAD, state="IDLE"), "python")
+    assert [finding.severity for finding in findings(made, "thread-creation")] == ["low"]
+
+
+def test_threads_that_run_are_not_being_started() -> None:
+    assert findings(dump(busy(20)), "thread-creation") == []

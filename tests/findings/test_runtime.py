@@ -178,7 +178,7 @@ def test_shutdown_of_python() -> None:
     worker = thread("w-1", *dumps.PY_REQUESTS, "shop/job.py:run@3", *dumps.PY_THREAD, state="IDLE")
     found = said([main, worker], "shutdown-in-progress", "python")
     assert [(finding.severity, finding.title) for finding in found] == [("info", "the main thread has ended")]
-    assert found[0].detail.endswith("; 1 other is alive.")
+    assert found[0].detail.endswith('; 1 other is alive: "w-1".')
     assert [(place.thread, place.line) for place in found[0].evidence] == [("MainThread", 10)]
     assert said([main], "shutdown-in-progress", "python") == []
     worker.daemon = True
@@ -258,15 +258,30 @@ def test_virtual_threads_that_have_no_carrier(
 
 
 @pytest.mark.parametrize(
+    ("threads", "pinned", "of"),
+    [
+        (carriers(1, *READ), 1, 1),
+        ([*carriers(2, *READ), thread("ForkJoinPool-1-worker-3", *dumps.PARK, state="WAITING")], 2, 3),
+        (carriers(2, *READ)[:-1], 1, 2),
+        ([*carriers(3), *carriers(1, state="BLOCKED")], 1, 4),
+    ],
+    ids=["one", "one is free", "not shown", "for a monitor"],
+)
+def test_some_carriers_are_pinned(threads: list[Thread], pinned: int, of: int) -> None:
+    (finding,) = said(threads, "carriers-pinned")
+    assert (finding.severity, finding.threads) == ("low", pinned)
+    assert finding.title.startswith(f"{pinned} of {of} carriers of virtual threads ")
+    assert finding.evidence[0].thread == "v1"
+
+
+@pytest.mark.parametrize(
     "threads",
     [
-        carriers(1, *READ),
         carriers(2),
-        [*carriers(2, *READ), thread("ForkJoinPool-1-worker-3", *dumps.PARK, state="WAITING")],
-        carriers(2, *READ)[:-1],
+        carriers(1, *dumps.SOCKET_READ),
         [],
     ],
-    ids=["one", "at work", "one is free", "not shown", "none"],
+    ids=["at work", "a call that may let go", "none"],
 )
 def test_carriers_that_can_carry(threads: list[Thread]) -> None:
     assert said(threads, "carriers-pinned") == []

@@ -34,6 +34,7 @@ CASES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "child-process-wait": (("java.lang.Object.wait", "java.lang.ProcessImpl.waitFor"), "WAITING", "wait for child"),
     "queue-full": (PUT, "WAITING", "wait for room in a full queue"),
     "class-loading-contention": (("java.lang.ClassLoader.loadClass",), "BLOCKED", "wait for a class loader"),
+    "sleep-in-requests": (dumps.SLEEP, "TIMED_WAITING", "sleep while they serve a request"),
 }
 
 
@@ -41,11 +42,12 @@ def stalled(
     id: str, count: int, caller: str = "com.shop.Work.step", prefix: str = "work", **changes: object
 ) -> list[Thread]:
     words, state, _ = CASES[id]
-    return times(count, prefix, *words, caller, *dumps.WORKER, state=state, **changes)
+    below = dumps.SERVLET if id == "sleep-in-requests" else dumps.WORKER
+    return times(count, prefix, *words, caller, *below, state=state, **changes)
 
 
-def others(count: int, prefix: str = "work-x") -> list[Thread]:
-    return times(count, prefix, "com.shop.Cart.total", *dumps.WORKER, state="RUNNABLE")
+def others(count: int, prefix: str = "work-x", below: tuple[str, ...] = dumps.WORKER) -> list[Thread]:
+    return times(count, prefix, "com.shop.Cart.total", *below, state="RUNNABLE")
 
 
 def test_each_row_has_a_case() -> None:
@@ -72,7 +74,8 @@ def test_by_count_and_share(id: str, count: int, severity: str) -> None:
 
 @pytest.mark.parametrize("id", CASES)
 def test_a_few_of_many_are_usual(id: str) -> None:
-    assert findings(dump([*stalled(id, 4), *others(40, "work")]), id) == []
+    below = dumps.SERVLET if id == "sleep-in-requests" else dumps.WORKER
+    assert findings(dump([*stalled(id, 4), *others(40, "work", below)]), id) == []
     assert findings(dump([*stalled(id, 2)]), id) == []
 
 
@@ -132,6 +135,11 @@ def test_an_unknown_consumer_is_said_to_be_unknown() -> None:
     idle = thread("drain-1", *dumps.AWAIT, "java.util.concurrent.ArrayBlockingQueue.take", "com.shop.Queue$Drain.run")
     made = dump([*stalled("queue-full", 6, "com.shop.Queue.add"), idle, *others(1, "work")])
     assert "not to be told from this dump" in findings(made, "queue-full")[0].detail
+
+
+def test_only_requests_are_not_meant_to_sleep() -> None:
+    words, state, _ = CASES["sleep-in-requests"]
+    assert findings(dump(times(30, "poll", *words, "com.shop.Poll.run", *dumps.WORKER, state=state))) == []
 
 
 def test_python() -> None:

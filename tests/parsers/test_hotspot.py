@@ -601,6 +601,31 @@ def test_without_l_the_dump_lists_no_synchronizers() -> None:
     assert not only(TITLE + entry("at a.B.c(B.java:1)") + END).ownable_synchronizers
 
 
+def test_older_versions_do_not_name_the_class_that_is_waited_for() -> None:
+    body = """
+        at com.shop.Cases$Alpha.<clinit>(Cases.java:100)
+        at com.shop.Cases.lambda$clinit$34(Cases.java:137)
+        """
+    found = thread(body, words="in Object.wait()")
+    assert lock(found.blocked_on) == (None, "java.lang.Class")
+    assert found.state == "RUNNABLE"
+
+
+@pytest.mark.parametrize(
+    ("frame", "state", "words"),
+    [
+        ("com.shop.Cases$Alpha.<clinit>(Cases.java:100)", "RUNNABLE", "runnable"),
+        ("com.shop.Cases$Alpha.<clinit>(Cases.java:100)", "RUNNABLE", "waiting on condition"),
+        ("java.lang.Object.wait(java.base@17.0.15/Native Method)", "RUNNABLE", "in Object.wait()"),
+        ("java.lang.ClassLoader.loadClass(ClassLoader.java:404)", "RUNNABLE", "in Object.wait()"),
+        ("com.shop.Gate.pass(Gate.java:9)", "WAITING (on object monitor)", "in Object.wait()"),
+    ],
+    ids=["runs", "on a condition", "Object.wait", "a class loader", "waits"],
+)
+def test_what_is_no_wait_for_a_class(frame: str, state: str, words: str) -> None:
+    assert thread(f"at {frame}", state=state, words=words).blocked_on is None
+
+
 def test_waiting_for_a_class_initialiser() -> None:
     """HotSpot calls these threads RUNNABLE."""
     found = thread(

@@ -63,13 +63,17 @@ def _levels(severity: dict[str, str]) -> Iterator[Severity]:
 
 
 def _filled(text: str) -> str:
-    """The text with the rules' own thresholds: ``{calls.HOT}``, or ``{saturation.LOW_CPU:%}`` as a percentage."""
+    """The text with the rules' own thresholds: ``{calls.HOT}``, or ``{saturation.LOW_CPU:%}`` as a percentage.
+
+    A module of another package than the findings' is named with it: ``{series.compare.PROOF}``.
+    """
 
     def value(match: re.Match[str]) -> str:
-        found = getattr(import_module(f"threaddump.findings.{match[1]}"), match[2])
+        module = match[1] if "." in match[1] else f"findings.{match[1]}"
+        found = getattr(import_module(f"threaddump.{module}"), match[2])
         return f"{found * 100:g} %" if match[3] else f"{found:,}"
 
-    return re.sub(r"\{(\w+)\.(\w+)(:%)?\}", value, " ".join(text.split()))
+    return re.sub(r"\{([\w.]+)\.(\w+)(:%)?\}", value, " ".join(text.split()))
 
 
 def list_lines(width: int) -> Iterator[Line]:

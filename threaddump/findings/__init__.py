@@ -12,7 +12,9 @@ from threaddump.findings import (
     calls,
     completeness,
     cpu,
+    crowds,
     executors,
+    lifecycle,
     locks,
     loops,
     peers,
@@ -21,6 +23,7 @@ from threaddump.findings import (
     runtime,
     saturation,
     scopes,
+    signals,
     stalls,
 )
 from threaddump.findings.facts import Facts
@@ -34,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     pools.pool_wait,
     locks.threads_behind_one_owner,
     locks.lock_owner_unknown,
+    locks.write_lock_starved,
     saturation.request_threads_saturated,
     calls.read_without_timeout,
     peers.peer_silent,
@@ -44,23 +48,34 @@ RULES: tuple[Rule, ...] = (
     loops.event_loop_blocked,
     loops.gil_held,
     stalls.stalled,
+    runtime.process_died,
+    signals.permit_wait,
+    signals.latch_wait,
+    signals.missed_notify,
+    crowds.shared_bottleneck,
+    crowds.hot_code,
     runtime.finalizer_stuck,
     runtime.out_of_memory,
     runtime.exceptions_thrown,
     runtime.deep_recursion,
     runtime.carriers_pinned,
-    runtime.shutdown_in_progress,
+    lifecycle.start_up_blocked,
+    lifecycle.acceptor_missing,
+    lifecycle.kept_alive,
+    lifecycle.shutdown_in_progress,
     cpu.busy_thread,
     cpu.collector_busy,
     population.too_many_threads,
     population.pool_bloat,
     population.threads_per_request,
+    population.thread_creation,
     completeness.truncated_input,
+    completeness.c_call_kind_unknown,
 )
 
 
 def run(facts: Facts, severities: Mapping[str, Severity | None] | None = None) -> list[Finding]:
-    """All findings of a dump, worst first; among equals the one with more threads.
+    """All findings of a dump, worst first; among equals the one that more threads are in or behind.
 
     ``severities`` are the user's own, by finding id; None leaves the finding out.
     """
@@ -73,4 +88,4 @@ def run(facts: Facts, severities: Mapping[str, Severity | None] | None = None) -
                 finding.severity = severity
                 kept.append(finding)
         found = kept
-    return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), -finding.threads))
+    return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), -max(finding.reach, finding.threads)))

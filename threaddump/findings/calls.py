@@ -121,8 +121,13 @@ def _how_behind(facts: Facts, threads: Sequence[int]) -> str:
     pools = [pool for pool in facts.waits.pools if members & set(pool.holders)]
     if not pools:
         return "."
-    untimed = all(facts.verdicts[index].timed is False for pool in pools for index in pool.waiters)
-    return f", for a slot of its pool (inferred){', without a timeout' if untimed else ''}."
+    leasing = {index for pool in pools for index in pool.waiters}
+    untimed = all(facts.verdicts[index].timed is False for index in leasing)
+    further = len(set(facts.waits.graph.behind(threads)) - leasing)
+    return (
+        f"{f', {len(leasing)} of them' if further else ','} for a slot of its pool (inferred)"
+        f"{', without a timeout' if untimed else ''}."
+    )
 
 
 def timeout_name(group: Group) -> str:

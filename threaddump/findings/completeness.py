@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
-from threaddump.findings.facts import Facts
+from threaddump.findings.facts import Facts, short
 from threaddump.report import Evidence, Finding
 
 
@@ -28,4 +29,36 @@ def truncated_input(facts: Facts) -> Iterable[Finding]:
         evidence=[Evidence(None, dump.end_line or dump.line, dump.truncated[0])],
         advice=[again],
         recovery=[],
+    )
+
+
+def c_call_kind_unknown(facts: Facts) -> Iterable[Finding]:
+    """Python threads stand in C calls that no frame names: they may wait for a lock, for a peer, or compute."""
+    if facts.dump.family != "python":
+        return
+    keys = facts.classifier.key
+    threads = [
+        index
+        for index, (thread, verdict) in enumerate(zip(facts.dump.threads, facts.verdicts, strict=True))
+        if verdict.kind == "unknown"
+        and not thread.virtual  # a task or a greenlet stands in Python code: what it awaits is no call into C
+        and verdict.app_frames
+        and index not in facts.waits.graph.convoy_of
+        and keys(thread.stack[0]) == verdict.app_frames[0]
+    ]
+    if not threads:
+        return
+    places = Counter(short(facts.verdicts[index].caller) for index in threads)
+    where = ", ".join(f"{place} ({count})" for place, count in places.most_common(3))
+    one = len(threads) == 1
+    yield facts.finding(
+        "c-call-kind-unknown",
+        "info",
+        f"{len(threads)} thread{' is' if one else 's are'} in {'a call' if one else 'calls'} whose kind this dump "
+        "does not show",
+        f"At {where}{', and others' if len(places) > 3 else ''}. A call into C leaves no frame of its own: a lock, a "
+        "driver of a database, a sleep and a computation look the same.",
+        threads,
+        ["the C frames, which tell: py-spy dump --native --pid PID", "or read the line of the innermost frame"],
+        group=facts.groups[facts.group_of[threads[0]]].id,
     )

@@ -11,8 +11,8 @@ from typing import Any
 from threaddump import catalog
 from threaddump.catalog import ThreadNames, glob_test
 from threaddump.classify import Classifier, Verdict
-from threaddump.groups import crew_name
-from threaddump.report import Evidence, Finding, Group, Integration, Severity
+from threaddump.groups import QUIET, crew_name
+from threaddump.report import Evidence, Finding, Group, Integration, Root, Severity
 from threaddump.waits import Waits
 from threaddump_parsers.model import Dump
 
@@ -47,6 +47,31 @@ class Crew:
         if self.pool is None or self.pool.size is None:
             return ""
         return f" ({'size' if len(self.members) >= self.pool.size else 'the pool may grow to'} {self.pool.size})"
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Cut:
+    """The root of wait chains: recovery begins there, not at the threads that wait behind it."""
+
+    roots: tuple[Root, ...]
+    """Several where threads at different places hold the slots of one pool."""
+    threads: frozenset[int]
+    behind: frozenset[int]
+    cycle: bool
+    """The root is a deadlock."""
+
+    @property
+    def reach(self) -> frozenset[int]:
+        return self.threads | self.behind
+
+    @property
+    def words(self) -> str:
+        """The root in a sentence."""
+        if self.cycle:
+            return "the deadlock of " + " and ".join(f'"{name}"' for name in self.roots[0].threads[:2])
+        said = [place_words(r.threads, r.kind, r.caller or r.blocking_frame) for r in self.roots[:2]]
+        more = sum(root.count for root in self.roots[2:])
+        return " and ".join(said) + (f" and {more} more" if more else "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +200,28 @@ class Facts:
         """Threads that could work: all but those of the runtime itself."""
         return sum(verdict.kind != "runtime" for verdict in self.verdicts)
 
+    @cached_property
+    def cuts(self) -> list[Cut]:
+        """The roots of the wait chains, the one with most threads behind it first: where a standstill is to be cut."""
+        by_line = {thread.line: index for index, thread in enumerate(self.dump.threads)}
+        chains: dict[frozenset[int], list[tuple[Root, list[int]]]] = defaultdict(list)
+        for chain in self.waits.chains:
+            threads = [by_line[line] for line in chain.root.lines if line in by_line]
+            if threads:
+                chains[frozenset(self.waits.graph.behind(threads))].append((chain.root, threads))
+        found = []
+        for behind, same in chains.items():
+            members = frozenset(index for _, threads in same for index in threads)
+            cycle = all(index in self.waits.graph.owner_of for index in members)
+            if cycle or same[0][0].kind not in QUIET:
+                found.append(Cut(tuple(root for root, _ in same), members, behind, cycle))
+        return found
+
+    def cut(self, threads: Sequence[int]) -> Cut | None:
+        """What most of these threads are, or wait behind, in the end; None where they have no root in common."""
+        best = max(self.cuts, key=lambda cut: len(cut.reach.intersection(threads)), default=None)
+        return best if best is not None and 2 * len(best.reach.intersection(threads)) > len(threads) else None
+
     def profile(self, used: Integration | None) -> dict[str, Any]:
         """The library profile behind an integration; an empty one for what has none."""
         if used is None:
@@ -217,6 +264,7 @@ class Facts:
             advice=list(advice),
             recovery=list(recovery),
             group=group,
+            reach=len(threads) + len(set(self.waits.graph.behind(threads)).difference(threads)),
         )
 
 
@@ -233,6 +281,14 @@ KIND_WORDS = {
     "unknown": "in a frame whose kind is not known",
 }
 """What a count of threads of one kind is called in a sentence."""
+
+
+def place_words(threads: Sequence[str], kind: str, where: str | None) -> str:
+    """``the 450 threads in external calls in Gateway.request``, ``"worker-1", asleep in HolidayFeed.pause``."""
+    if len(threads) > 1:
+        return f"the {len(threads)} threads {KIND_WORDS.get(kind, kind)} in {short(where)}"
+    doing = "in an external call" if kind == "external-call" else KIND_WORDS.get(kind, kind)
+    return f'"{threads[0]}", {doing} in {short(where)}'
 
 
 def knobs(profile: dict[str, Any], phases: Sequence[str]) -> list[str]:
@@ -258,6 +314,13 @@ def short(function: str | None) -> str:
     if ":" in function:
         return function
     return ".".join(function.split(".")[-2:])
+
+
+def home(name: str) -> str:
+    """Where a function is written: the outer class of a Java one, the file of a Python one."""
+    if ":" in name:
+        return name.rpartition(":")[0]
+    return name.rpartition(".")[0].partition("$")[0]
 
 
 def short_class(name: str | None) -> str:

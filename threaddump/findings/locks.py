@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from threaddump.classify import is_unnamed_class
 from threaddump.findings.calls import PHASES, timeout_words
 from threaddump.findings.facts import Facts, of_crew, short, short_class
 from threaddump.groups import QUIET
-from threaddump.report import Chain, Deadlock, Evidence, Finding, Severity, WaitNode
+from threaddump.report import Chain, ContendedLock, Deadlock, Evidence, Finding, Severity, WaitNode
 from threaddump.waits.convoys import Convoy
+from threaddump.waits.owners import listed_with_l
 
+_AWAITS = "is a task that waits for the end of the next one"
 RING = 6
 """Threads of a cycle that a sentence names."""
 
@@ -22,6 +25,12 @@ def deadlock(facts: Facts) -> Iterable[Finding]:
 
 def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
     found = "The runtime reports it too" if cycle.reported_by_runtime else "The runtime does not report it"
+    virtual = {thread.line for thread in facts.dump.threads if thread.virtual}
+    if not cycle.reported_by_runtime and virtual.intersection(cycle.lines):
+        found += ": the JVM searches for deadlocks among platform threads only"
+    wanted = [thread.blocked_on for thread in facts.dump.threads if thread.line in cycle.lines]
+    if any(lock is not None and is_unnamed_class(lock) for lock in wanted):
+        found += ". Inferred: it does not name the classes, and no other thread is inside an initialiser"
     ring = " → ".join(f'"{name}"' for name in [*cycle.threads[:RING], *cycle.threads[:1]])
     if len(cycle.threads) > RING:
         ring = f"{ring} (over {len(cycle.threads)} threads)"
@@ -34,7 +43,7 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
         id="deadlock",
         severity="critical",
         title=f"deadlock of {len(cycle.threads)} threads ({cycle.type}){behind}",
-        detail=f"Each wants a lock that the next one holds: {ring}. {found}.",
+        detail=f"Each {'wants a lock that the next one holds' if cycle.locks else _AWAITS}: {ring}. {found}.",
         threads=len(cycle.threads) + cycle.behind,
         thread_names=list(cycle.threads),
         evidence=[
@@ -42,12 +51,18 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
             for name, line in zip(cycle.threads, cycle.lines, strict=False)
         ],
         advice=[
-            "do not use one class in the static initialiser of the other"
+            "do not await a task that awaits this one, or bound the wait: asyncio.timeout(...)"
+            if not cycle.locks
+            else "do not use one class in the static initialiser of the other"
             if cycle.type == "class-init"
             else "take the locks in one order everywhere, or use tryLock with a timeout",
-            "restart this process: a deadlock never ends by itself",
+            "restart this process: a deadlock never ends by itself"
+            if cycle.locks
+            else "cancel one of the tasks, or restart this process: such a circle never ends by itself",
         ],
-        recovery=["restart of this process alone; the locks live and die with it"],
+        recovery=["restart of this process alone; the locks live and die with it"]
+        if cycle.locks
+        else ["cancel one of the tasks: the one that awaits it gets a CancelledError, and the circle is open"],
     )
 
 
@@ -87,6 +102,7 @@ def _behind_owner(facts: Facts, chain: Chain) -> Finding:
     convoy = next((c for i in waiters if (c := facts.waits.graph.convoy_of.get(i)) is not None), None)
     holds = "holds" if convoy is None else "probably holds"
     how = "" if convoy is None else f" Inferred: {convoy.reason}."
+    how += _FAIR * (node.lock_class or "").endswith("$FairSync")
     direct = sum(node.count for node in _locks(chain.tree))
     further = f" ({direct} directly)" if direct != chain.waiting else ""
     advice = []
@@ -98,6 +114,8 @@ def _behind_owner(facts: Facts, chain: Chain) -> Finding:
         advice.append("take file and console output out of the lock (asynchronous appender, smaller critical section)")
     else:
         advice.append("shorten what is done under the lock, or split the lock")
+    if (node.lock_class or "").startswith("java.lang.Class for "):
+        advice.append("static synchronized is one lock for the whole process: lock an object for what is really shared")
     advice.append(f'what "{owner}" waits for is the cause: the threads behind it are fine')
     finding = facts.finding(
         "threads-behind-one-owner",
@@ -145,9 +163,11 @@ def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
         threads = list(waiting) if waiting is not None else _wanting(facts, lock.id)
         if any(index in facts.waits.graph.owner_of for index in threads):
             continue
+        if _behind_writers(facts, lock, threads):
+            continue  # told by write_lock_starved
         crew = facts.crew(threads)
         # What jcmd prints with -l: HotSpot's threads, but not virtual ones.
-        printed = facts.dump.family == "jvm" and facts.dump.format not in {"javacore", "jrockit"}
+        printed = facts.dump.format not in {"javacore", "jrockit"} and listed_with_l(lock.class_name, facts.dump)
         printed = printed and not all(facts.dump.threads[index].virtual for index in threads)
         which = short_class(lock.class_name)
         which = which if which.startswith("the ") else f"one {which}"
@@ -155,13 +175,15 @@ def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
             "lock-owner-unknown",
             "medium" if len(threads) >= 10 else "low",
             f"{of_crew(threads, crew)} wait for {which}; its owner is unknown",
-            f"{lock.owner_unknown}." if waiting is not None else f"{lock.id}: {lock.owner_unknown}.",
+            (f"{lock.owner_unknown}." if waiting is not None else f"{lock.id}: {lock.owner_unknown}.")
+            + _FAIR * lock.class_name.endswith("$FairSync"),
             threads,
             [_WITH_OWNERS if printed else _WHO_CHANGES],
             group=facts.groups[facts.group_of[threads[0]]].id if threads else None,
         )
 
 
+_FAIR = " The lock is fair: each time it changes hands, the next thread in line has to wake up first."
 _WITH_OWNERS = "take the next dump with the owners: jcmd PID Thread.print -l"
 _WHO_CHANGES = "take three dumps, seconds apart: a lock that changes hands shows other waiters each time"
 
@@ -171,3 +193,61 @@ def _wanting(facts: Facts, lock: str) -> list[int]:
     threads = facts.dump.threads
     entering = [index for index, t in enumerate(threads) if t.blocked_on and t.blocked_on.id == lock]
     return entering or [index for index, t in enumerate(threads) if t.waiting_on and t.waiting_on.id == lock]
+
+
+def write_lock_starved(facts: Facts) -> Iterable[Finding]:
+    """A thread waits to write, all others queue behind it, and who reads meanwhile is in no dump.
+
+    A reader that comes after a waiting writer waits too: one reader that takes its time stops them all.
+    """
+    convoys = {convoy.id: convoy for convoy in facts.waits.graph.convoys}
+    for lock in facts.waits.locks:
+        threads = _wanting(facts, lock.id)
+        writers = _behind_writers(facts, lock, threads)
+        if lock.owner is not None or not writers or len(threads) < 3:
+            continue
+        crew = facts.crew(threads)
+        readers = len(threads) - len(writers)
+        convoy = convoys.get(lock.id)
+        read = _held_by_readers(facts, lock)
+        unknown = "No thread owns it for writing, so readers hold it" if read else "Its owner is not in this dump"
+        among = f" Of this dump, {convoy.reason.rpartition('; ')[2]}." if convoy is not None else ""
+        yield facts.finding(
+            "write-lock-starved",
+            "medium" if len(threads) >= 10 else "low",
+            f"{of_crew(threads, crew)} wait for one {short_class(lock.class_name)}: {len(writers)} to write, "
+            f"{readers} to read",
+            f"{unknown}; who holds it for reading is printed by no JVM. Readers queue behind the first thread that "
+            f"waits to write.{among}{_FAIR * lock.class_name.endswith('$FairSync')}",
+            threads,
+            [
+                "find the reader: a thread between readLock().lock() and unlock(), often in a call that takes long",
+                "do not call out under a read lock, and copy what is read instead",
+            ],
+            group=facts.groups[facts.group_of[writers[0]]].id,
+        )
+
+
+_READ_WRITE = ("java.util.concurrent.locks.ReentrantReadWriteLock", "java.util.concurrent.locks.StampedLock")
+_WRITE = tuple(
+    f"{lock}{method}"
+    for lock, methods in zip(
+        _READ_WRITE, (("$WriteLock.",), (".writeLock", ".tryWriteLock", ".acquireWrite")), strict=True
+    )
+    for method in methods
+)
+"""How the frames begin in which a thread waits to write."""
+
+
+def _held_by_readers(facts: Facts, lock: ContendedLock) -> bool:
+    """Whether the dump shows it: it lists who owns a lock for writing, and this one has nobody."""
+    return facts.dump.ownable_synchronizers and lock.class_name.startswith(_READ_WRITE[0])
+
+
+def _behind_writers(facts: Facts, lock: ContendedLock, threads: Sequence[int]) -> list[int]:
+    """Threads that wait to write to a lock that others wait, or are known, to read; empty for any other lock."""
+    if not lock.class_name.startswith(_READ_WRITE):
+        return []
+    stacks = (facts.dump.threads[index].stack for index in threads)
+    found = [i for i, stack in zip(threads, stacks, strict=True) if any(f.function.startswith(_WRITE) for f in stack)]
+    return found if len(found) < len(threads) or _held_by_readers(facts, lock) else []

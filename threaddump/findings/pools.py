@@ -58,14 +58,21 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
     else:
         detail += "No thread of this dump is seen to hold a slot: a leak, or the holders wait elsewhere."
     advice = []
+    recovery = list(profile.get("recovery", ()))
     timeouts = knobs(profile, ("acquire",))
+    cut = facts.cut(pool.waiters)
+    if cut is not None and not cut.threads.intersection(pool.waiters):
+        advice.append(f"begin at the root, {cut.words}: a bigger pool only moves the queue")
+        if recovery:
+            recovery.insert(0, f"First the root, {cut.words}: that frees the slots")
+    elif holders:
+        advice.append("the cure is at the holders, not at the waiters: a bigger pool only moves the queue")
     if timed is not True:
         advice.append(f"give the lease a timeout: {timeouts[0]}" if timeouts else "give the lease a timeout")
-    if holders:
-        advice.append("the cure is at the holders, not at the waiters: a bigger pool only moves the queue")
     sizes = [f"{knob['knob']} (default: {knob['default']})" for knob in profile.get("pool", ())]
     if sizes:
-        advice.append(f"the size of the pool: {sizes[0]}")
+        condition = "if those who hold the slots get on, and there are too few: " * bool(holders)
+        advice.append(f"{condition}the size of the pool: {sizes[0]}")
     return facts.finding(
         "pool-wait-untimed" if timed is False else "pool-exhausted",
         _severity(len(pool.waiters), facts.takes_most(pool.waiters), timed),
@@ -73,6 +80,6 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
         detail,
         pool.waiters,
         advice,
-        profile.get("recovery", ()),
+        recovery,
         facts.groups[facts.group_of[pool.waiters[0]]].id,
     )

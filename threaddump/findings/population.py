@@ -6,7 +6,8 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from threaddump.findings.facts import Facts
+from threaddump.findings.facts import Facts, of_crew, short
+from threaddump.findings.runtime import threads_with
 from threaddump.report import Finding
 
 MANY, VERY_MANY = 2_000, 5_000
@@ -15,6 +16,9 @@ POOLS = 50
 UNNAMED = 200
 FIRST_WORKER = re.compile(r"pool-\d+-thread-1|ThreadPoolExecutor-\d+_0")
 """The first thread of an executor to which nobody gave a name."""
+STARTING = frozenset({"java.lang.Thread.start0", "java.lang.Thread.start", "threading.py:start"})
+"""Frames of a thread that starts another; in CPython it waits for the new one's first step."""
+STARTERS = 3
 UNNAMED_THREAD = re.compile(r"(Thread|Timer)-\d+(?: \(.*\))?")
 
 
@@ -93,3 +97,26 @@ def threads_per_request(facts: Facts) -> Iterable[Finding]:
                     else "hand the work to one bounded pool instead of starting a thread for it",
                 ],
             )
+
+
+def thread_creation(facts: Facts) -> Iterable[Finding]:
+    """Several threads are just starting another one: that takes microseconds, unless it is done all the time."""
+    threads = threads_with(facts, lambda keys: not STARTING.isdisjoint(keys))
+    if len(threads) < STARTERS:
+        return
+    share, crew = facts.share(threads)
+    callers = Counter(short(facts.verdicts[index].caller) for index in threads)
+    where = ", ".join(f"{caller} ({count})" for caller, count in callers.most_common(3))
+    yield facts.finding(
+        "thread-creation",
+        "medium" if len(threads) >= 10 and share >= 0.3 else "low",
+        f"{of_crew(threads, crew)} are starting new threads",
+        f"In {where}. To start a thread takes a moment and memory; seen so often at once, it is done for each request "
+        "or job, or the system is slow to give more.",
+        threads,
+        [
+            "hand the work to a pool with a bound instead of starting a thread for it",
+            "see the limits of the system: ulimit -u, pids.max of the container, free memory for stacks",
+        ],
+        group=facts.groups[facts.group_of[threads[0]]].id,
+    )

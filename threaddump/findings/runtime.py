@@ -1,4 +1,4 @@
-"""What the runtime itself suffers from: finalizers, memory, exceptions, an end under way, runaway recursion."""
+"""What the runtime itself suffers from: finalizers, memory, exceptions, runaway recursion."""
 
 from __future__ import annotations
 
@@ -18,19 +18,9 @@ REFERENCE_THREADS = frozenset({"Finalizer", "Finalizer thread", "Reference Handl
 EXCEPTION = re.compile(r"java\.lang\.Throwable\.fillInStackTrace|.*(?:Exception|Error|Throwable)\.<init>")
 OUT_OF_MEMORY = "java.lang.OutOfMemoryError.<init>"
 OUT_OF_MEMORY_EVENT = "java/lang/OutOfMemoryError"
-SHUTDOWN = frozenset(
-    {
-        "java.lang.Shutdown.exit",
-        "java.lang.Shutdown.halt",
-        "java.lang.Shutdown.halt0",
-        "java.lang.Shutdown.runHooks",
-        "java.lang.Shutdown.sequence",
-        "java.lang.Shutdown.shutdown",
-        "java.lang.ApplicationShutdownHooks.runHooks",
-    }
-)
-"""Frames of the end itself; registering a hook (``Shutdown.add``) is none of them."""
-PYTHON_SHUTDOWN = frozenset({"threading.py:_shutdown", "concurrent/futures/thread.py:_python_exit"})
+PINNED_PARK = "java.lang.VirtualThread.parkOnCarrierThread"
+"""Frame of a virtual thread that parks and cannot leave its carrier."""
+PINNED_ADVICE = "do not block below a static initialiser or a native call; before JDK 24 also not in synchronized"
 DEEP = 300
 BLOCK = 10
 """Frames of the longest cycle that is searched for."""
@@ -63,9 +53,37 @@ def stacks(facts: Facts) -> list[Shared]:
     return list(found.values())
 
 
-def _threads(facts: Facts, test: Callable[[Sequence[str]], object]) -> list[int]:
+def threads_with(facts: Facts, test: Callable[[Sequence[str]], object]) -> list[int]:
     """The threads whose stack passes the test, in the order of the dump."""
     return sorted(index for shared in stacks(facts) if test(shared.keys) for index in shared.threads)
+
+
+def process_died(facts: Facts) -> Iterable[Finding]:
+    """The dump is of a process that crashed or was killed: what it died of, and where."""
+    dump = facts.dump
+    if dump.died is None:
+        return
+    holder = next((thread for thread in dump.threads if thread.gil), None)
+    thread = dump.died_in or holder
+    threads = [index for index, each in enumerate(dump.threads) if each is thread]
+    if dump.died_in is not None:
+        detail = f'"{dump.died_in.label}" is the thread in which it happened.'
+    elif holder is not None:
+        detail = f'The dump does not say in which thread; "{holder.label}" held the interpreter lock.'
+    else:
+        detail = "The dump does not say in which thread."
+    where = short(facts.verdicts[threads[0]].caller or facts.verdicts[threads[0]].blocking_frame) if threads else ""
+    yield facts.finding(
+        "process-died",
+        "high",
+        f"the process died: {dump.died}" + f" (in {where})" * bool(thread is dump.died_in and where),
+        f"{detail} All other threads show what they did at that moment: their waits did not kill it.",
+        threads,
+        [
+            "the C code below the innermost Python frame is the suspect: an extension module, or ctypes",
+            "its C frames: pystack core FILE --native, or gdb PROGRAM FILE and thread apply all bt",
+        ],
+    )
 
 
 def finalizer_stuck(facts: Facts) -> Iterable[Finding]:
@@ -104,7 +122,7 @@ def finalizer_stuck(facts: Facts) -> Iterable[Finding]:
 
 def out_of_memory(facts: Facts) -> Iterable[Finding]:
     """A thread creates an ``OutOfMemoryError``, or one made the JVM write this dump: the rest may follow from it."""
-    threads = _threads(facts, lambda keys: OUT_OF_MEMORY in keys)
+    threads = threads_with(facts, lambda keys: OUT_OF_MEMORY in keys)
     event = facts.dump.event
     wrote = event if event is not None and OUT_OF_MEMORY_EVENT in event.text else None
     if not threads and wrote is None:
@@ -156,7 +174,7 @@ def exceptions_thrown(facts: Facts) -> Iterable[Finding]:
         return
     threads = [
         index
-        for index in _threads(facts, lambda keys: any(map(EXCEPTION.fullmatch, keys[:BLOCK])))
+        for index in threads_with(facts, lambda keys: any(map(EXCEPTION.fullmatch, keys[:BLOCK])))
         if facts.verdicts[index].kind == "running"
     ]
     if len(threads) < 5:
@@ -181,34 +199,6 @@ def exceptions_thrown(facts: Facts) -> Iterable[Finding]:
             "if they are control flow, do not throw in the hot path, or create them without a stack trace",
         ],
     )
-
-
-def shutdown_in_progress(facts: Facts) -> Iterable[Finding]:
-    """The process is ending: hooks run, or Python's main thread has ended and waits for the others.
-
-    ``DestroyJavaVM`` alone says only that ``main`` has returned, as it does in most servers.
-    """
-    if facts.dump.family == "jvm":
-        threads = _threads(facts, lambda keys: not SHUTDOWN.isdisjoint(keys))
-        detail = "Shutdown hooks run in threads of their own and are waited for, without a timeout."
-        advice = "if it does not end: look for the hook's thread (often Thread-N or named after its framework)"
-    else:
-        threads = _threads(facts, lambda keys: not PYTHON_SHUTDOWN.isdisjoint(keys))
-        others = sum(thread.daemon is not True for thread in facts.dump.threads) - len(threads)
-        if others < 1:
-            return
-        alive = "1 other is alive" if others == 1 else f"{others} others are alive"
-        detail = f"The main thread has ended and waits for threads that are no daemons; {alive}."
-        advice = "if it is meant to end: stop the workers first (an event or a poison pill), or make them daemons"
-    if threads:
-        yield facts.finding(
-            "shutdown-in-progress",
-            "info",
-            "the process is shutting down" if facts.dump.family == "jvm" else "the main thread has ended",
-            detail,
-            threads,
-            [advice],
-        )
 
 
 def deep_recursion(facts: Facts) -> Iterable[Finding]:
@@ -278,7 +268,7 @@ def _recursion(facts: Facts, functions: Sequence[str], threads: list[int], repea
 
 
 def carriers_pinned(facts: Facts) -> Iterable[Finding]:
-    """All carriers are held by virtual threads that block without letting go: no other virtual thread can run.
+    """Carriers are held by virtual threads that block without letting go; if all are, no other virtual thread runs.
 
     A virtual thread that blocks leaves its carrier. Where it stays mounted it is pinned, by a native frame, a class's
     initialiser or, before JDK 24, ``synchronized``.
@@ -287,21 +277,32 @@ def carriers_pinned(facts: Facts) -> Iterable[Finding]:
     carriers = [index for index, thread in enumerate(threads) if thread.carries is not None]
     pools = {facts.crew_names[index] for index in carriers} - {""}
     everyone = [index for index, name in enumerate(facts.crew_names) if name in pools]
-    if len(carriers) < 2 or len(everyone) != len(carriers):
-        return
     names = {threads[index].name for index in carriers}
     mounted = [index for index, thread in enumerate(threads) if thread.carrier in names]
-    if len(mounted) != len(carriers) or any(facts.verdicts[index].kind not in BLOCKED for index in mounted):
+    all_blocked = len(mounted) == len(carriers) and all(facts.verdicts[index].kind in BLOCKED for index in mounted)
+    if len(carriers) >= 2 and len(everyone) == len(carriers) and all_blocked:
+        yield _all_pinned(facts, names, mounted)
         return
-    verdicts = [facts.verdicts[index] for index in mounted]
-    places = ", ".join(dict.fromkeys(short(verdict.caller or verdict.blocking_frame) for verdict in verdicts))
+    pinned = set(mounted).intersection(threads_with(facts, lambda keys: PINNED_PARK in keys))
+    pinned.update(index for index in mounted if threads[index].state == "BLOCKED")
+    if pinned:
+        yield _some_pinned(facts, sorted(pinned), max(len(everyone), len(carriers)))
+
+
+def _places(facts: Facts, threads: Sequence[int]) -> str:
+    verdicts = [facts.verdicts[index] for index in threads]
+    return ", ".join(dict.fromkeys(short(verdict.caller or verdict.blocking_frame) for verdict in verdicts))
+
+
+def _all_pinned(facts: Facts, names: set[str], mounted: list[int]) -> Finding:
+    threads = facts.dump.threads
     # A virtual thread has frames from its first step on, also where it was unmounted since.
     ready = [i for i, t in enumerate(threads) if t.virtual and t.state in {"NEW", "RUNNABLE"} and not t.stack]
     many = len(ready) != 1
-    yield facts.finding(
+    return facts.finding(
         "carriers-pinned",
         "high" if ready else "medium",
-        f"all {len(carriers)} carriers of virtual threads are held by threads that block: {places}",
+        f"all {len(names)} carriers of virtual threads are held by threads that block: {_places(facts, mounted)}",
         f"Each of {', '.join(sorted(names)[:3])} carries a virtual thread that is blocked and stays mounted (pinned). "
         "If the scheduler may not start more carriers (by default as many as processors), no other virtual thread "
         "runs."
@@ -309,9 +310,24 @@ def carriers_pinned(facts: Facts) -> Iterable[Finding]:
         * bool(ready),
         [*mounted, *ready],
         [
-            "do not block below a static initialiser or a native call; before JDK 24 also not in synchronized",
+            PINNED_ADVICE,
             *["all virtual threads, also those that wait: jcmd PID Thread.dump_to_file -format=json FILE"]
             * (facts.dump.format == "hotspot"),
         ],
         group=facts.groups[facts.group_of[mounted[0]]].id,
+    )
+
+
+def _some_pinned(facts: Facts, pinned: list[int], carriers: int) -> Finding:
+    one = len(pinned) == 1
+    return facts.finding(
+        "carriers-pinned",
+        "low",
+        f"{len(pinned)} of {carriers} carriers of virtual threads {'is' if one else 'are'} held by "
+        f"{'a thread that blocks' if one else 'threads that block'}: {_places(facts, pinned)}",
+        "A virtual thread that blocks should leave its carrier; pinned, it stays mounted. The other carriers serve "
+        "all other virtual threads meanwhile.",
+        pinned,
+        [PINNED_ADVICE, "find them early: the JFR event jdk.VirtualThreadPinned"],
+        group=facts.groups[facts.group_of[pinned[0]]].id,
     )

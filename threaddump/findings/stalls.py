@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from threaddump.findings.calls import hot_calls
-from threaddump.findings.facts import KIND_WORDS, Facts, of_crew, short
+from threaddump.findings.facts import KIND_WORDS, Facts, home, of_crew, short
 from threaddump.report import Finding, Group, Severity
 
 
@@ -27,6 +28,8 @@ class Stall:
     """Of their crew, below which even many threads are usual."""
     unless_held: str = ""
     """The end of a lock's class that says that a thread is elsewhere."""
+    requests_only: bool = False
+    """Whether only threads that serve requests count: others are meant to wait so."""
     hot_too: bool = False
     """Whether it is said also of a hot call: the cure is not at the service that is called."""
 
@@ -125,18 +128,51 @@ STALLS = (
         ),
         entries=("jvm.classload",),
     ),
+    Stall(
+        "sleep-in-requests",
+        frozenset({"sleep"}),
+        "sleep while they serve a request",
+        "They poll for something, or wait before they try again. Each of them holds its request and its thread "
+        "meanwhile, and a service that is down is asked again and again.",
+        (
+            "wait to be told instead of polling (a future, a condition, a callback)",
+            "of retries: few of them, a limit for the whole request, and a circuit breaker before the call",
+        ),
+        requests_only=True,
+    ),
 )
+
+
+@dataclass(slots=True, frozen=True)
+class Stalled:
+    """Threads in one kind of wait, so many of them that it is told."""
+
+    stall: Stall
+    severity: Severity
+    groups: tuple[Group, ...]
+    threads: tuple[int, ...]
 
 
 def stalled(facts: Facts) -> Iterable[Finding]:
     """Many threads are in one kind of wait with a cause of its own, told by the catalog's kind, phase and system."""
+    for found in stalls(facts):
+        yield _finding(facts, found)
+
+
+@lru_cache(maxsize=1)
+def stalls(facts: Facts) -> list[Stalled]:
+    """The rows of the table that this dump shows."""
+    all_found = []
     hot = {group.id for call in hot_calls(facts) for group in call.groups}
     for stall in STALLS:
         groups = [g for g in facts.groups if _fits(facts, stall, g) and (stall.hot_too or g.id not in hot)]
         threads = [i for group in groups for i in facts.members[group.id] if not _elsewhere(facts, stall, i)]
+        if stall.requests_only:
+            threads = [index for index in threads if index in facts.request_threads]
         severity = _severity(facts, stall, threads)
         if severity is not None:
-            yield _finding(facts, stall, severity, groups, threads)
+            all_found.append(Stalled(stall, severity, tuple(groups), tuple(threads)))
+    return all_found
 
 
 def _fits(facts: Facts, stall: Stall, group: Group) -> bool:
@@ -167,7 +203,8 @@ def _severity(facts: Facts, stall: Stall, threads: Sequence[int]) -> Severity | 
     return "medium" if crew is not None and share >= 0.25 and not stall.share else None
 
 
-def _finding(facts: Facts, stall: Stall, severity: Severity, groups: Sequence[Group], threads: list[int]) -> Finding:
+def _finding(facts: Facts, found: Stalled) -> Finding:
+    stall, groups, threads = found.stall, found.groups, found.threads
     verdicts = [facts.verdicts[index] for index in threads]
     places = Counter(short(verdict.caller or verdict.blocking_frame) for verdict in verdicts)
     where = ", ".join(f"{place} ({count})" for place, count in places.most_common(3))
@@ -176,7 +213,7 @@ def _finding(facts: Facts, stall: Stall, severity: Severity, groups: Sequence[Gr
         detail += f" {_consumer(facts, groups, threads)}"
     return facts.finding(
         stall.id,
-        severity,
+        found.severity,
         f"{of_crew(threads, facts.crew(threads))} {stall.words}",
         detail,
         threads,
@@ -187,7 +224,7 @@ def _finding(facts: Facts, stall: Stall, severity: Severity, groups: Sequence[Gr
 
 def _consumer(facts: Facts, groups: Sequence[Group], producers: Sequence[int]) -> str:
     """Who takes from the queue: threads at work whose outermost code is of the class that puts into it."""
-    classes = {_class(name) for group in groups for name in (group.blocking_frame, group.caller) if name}
+    classes = {home(name) for group in groups for name in (group.blocking_frame, group.caller) if name}
     roots = {_root(facts, index) for index in producers}
     crews = {facts.crew_names[index] for index in producers} - {""}
     found = []
@@ -195,7 +232,7 @@ def _consumer(facts: Facts, groups: Sequence[Group], producers: Sequence[int]) -
         root = _root(facts, index)
         if verdict.kind in {"idle", "runtime", "queue-put"} or root in roots or facts.crew_names[index] in crews:
             continue
-        if root and _class(root) in classes:
+        if root and home(root) in classes:
             doing = f"{KIND_WORDS.get(verdict.kind, verdict.kind)} in {short(verdict.blocking_frame)}"
             found.append(f'"{facts.dump.threads[index].label}" ({doing})')
     if not found:
@@ -210,10 +247,3 @@ def _root(facts: Facts, index: int) -> str:
         if not classifier.is_platform(classifier.key(frame)):
             return classifier.shown(frame)
     return ""
-
-
-def _class(name: str) -> str:
-    """The outer class of a Java function, the file of a Python one."""
-    if ":" in name:
-        return name.rpartition(":")[0]
-    return name.rpartition(".")[0].partition("$")[0]

@@ -25,6 +25,8 @@ from threaddump.report import (
     Integration,
     MergedDump,
     Report,
+    Series,
+    StuckThread,
     ThreadContainer,
     WaitNode,
 )
@@ -58,8 +60,8 @@ def write(report: Report, out: TextIO) -> None:
         ("locks", _locks(dumps)),
         ("chains", _chains(dumps)),
         ("deadlocks", _deadlocks(dumps)),
-        ("findings", _findings(dumps)),
-        ("series", ()),
+        ("findings", _findings(report)),
+        ("series", map(_series, report.series)),
         ("tiers", ()),
         ("problems", map(_problem, report.problems)),
         ("rules", report.rules),
@@ -308,19 +310,80 @@ def _deadlock(dump: DumpReport, deadlock: Deadlock) -> _Object:
     }
 
 
-def _findings(dumps: list[DumpReport]) -> Iterator[_Object]:
-    found = [(dump, finding) for dump in dumps for finding in dump.findings]
+def _findings(report: Report) -> Iterator[_Object]:
+    found: list[tuple[DumpReport | None, Finding]] = [
+        (None, finding) for series in report.series for finding in series.findings
+    ]
+    found += [(dump, finding) for dump in report.dumps for finding in dump.findings]
     for dump, finding in sorted(found, key=lambda pair: SEVERITIES.index(pair[1].severity)):
         yield _finding(dump, finding)
 
 
-def _finding(dump: DumpReport, finding: Finding) -> _Object:
+def _series(series: Series) -> _Object:
+    return {
+        "process": {
+            "service": series.service,
+            "instance": series.instance,
+            "pid": series.pid,
+            "runtime": " ".join(part for part in (series.runtime_name, series.version) if part) or series.family,
+        },
+        "dumps": series.dumps,
+        "span_s": _finite(series.span_s),
+        "stuck": [_stuck(thread) for thread in series.stuck],
+        "spinning": [_stuck(thread) for thread in series.spinning],
+        "progressing": series.progressing,
+        "idle": series.resting,
+        "waiting": series.waiting,
+        "appeared": series.appeared,
+        "gone": series.gone,
+        "growth": series.growth,
+        "locks": [
+            {
+                "id": lock.id,
+                "class": lock.class_name,
+                "type": lock.type,
+                "owners": lock.owners,
+                "waiters": lock.waiters,
+                "permanent": lock.permanent,
+                "convoy": lock.convoy,
+            }
+            for lock in series.locks
+        ],
+        "places": [
+            {
+                "kind": place.kind,
+                "blocking_frame": place.blocking_frame,
+                "caller": place.caller,
+                "counts": place.counts,
+            }
+            for place in series.places
+        ],
+        "notes": series.notes,
+    }
+
+
+def _stuck(thread: StuckThread) -> _Object:
+    return {
+        "thread": thread.thread,
+        "line": thread.line,
+        "dumps": thread.dumps,
+        "span_s": _finite(thread.span_s),
+        "cpu_ms": _finite(thread.cpu_ms),
+        "kind": thread.kind,
+        "blocking_frame": thread.blocking_frame,
+        "caller": thread.caller,
+        "behind": thread.behind,
+        "request": thread.request,
+    }
+
+
+def _finding(dump: DumpReport | None, finding: Finding) -> _Object:
     return {
         "id": finding.id,
         "severity": finding.severity,
         "title": finding.title,
         "detail": finding.detail,
-        "dump": finding.dump or dump.id,
+        "dump": finding.dump or (dump.id if dump is not None else None),
         "group": finding.group,
         "threads": finding.threads,
         "thread_names": finding.thread_names,

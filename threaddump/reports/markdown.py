@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
-from threaddump.report import DumpReport, Finding, Group, Report
-from threaddump.reports import words
+from threaddump.report import DumpReport, Finding, Group, Report, Series
+from threaddump.reports import over_time, words
 from threaddump.reports.text import Line, clean, plain, plural
 from threaddump.reports.words import Phrases, Row
 from threaddump_parsers.model import Problem
@@ -95,6 +95,8 @@ def _lines(report: Report, top: int) -> Iterator[str]:
         yield inline(words.selection_words(report, selection))
         yield ""
         yield from _overview(selection)
+    for series in report.series:
+        yield from _series(series, top)
     for dump in selection.full:
         yield from _dump(dump, len(report.dumps) > 1, top)
     if report.problems:
@@ -103,6 +105,23 @@ def _lines(report: Report, top: int) -> Iterator[str]:
         yield from _problems(report.problems, top)
     if selection.rest:
         yield inline(words.rest_words(selection))
+
+
+def _series(series: Series, top: int) -> Iterator[str]:
+    yield f"## Over time: {inline(over_time.title(series))}"
+    yield ""
+    yield f"**{inline(over_time.summary(series))}**"
+    yield ""
+    for note in over_time.caveats(series):
+        yield inline(note)
+        yield ""
+    kept, cut = words.cap(series.findings, top)
+    for finding in kept:
+        yield from _finding(finding)
+    if cut:
+        yield f"{plural(len(cut), 'more finding')} not shown."
+        yield ""
+    yield from _fenced([list(over_time.table(series, _FENCE_WIDTH))])
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from threaddump.report import SEVERITIES, ContendedLock, DumpReport, Finding, Report, Severity
-from threaddump.reports import words
+from threaddump.reports import over_time, words
 from threaddump.reports.text import KEEP, Line, Segment, cells, clean, clip, hang, plain, plural, shorten
 from threaddump.reports.words import Phrases, Row
 from threaddump_parsers.model import Problem
@@ -116,6 +116,7 @@ def lines(report: Report, *, width: int, top: int) -> Iterator[Line]:
         yield from _overview(report, selection, width)
         yield []
     numbered = len(report.dumps) > 1
+    yield from _series(report, width, top)
     for number, dump in enumerate(selection.full):
         if number:
             yield []
@@ -127,6 +128,26 @@ def lines(report: Report, *, width: int, top: int) -> Iterator[Line]:
     if selection.rest:
         yield []
         yield from hang([], [(words.rest_words(selection), "dim")], width, 0)
+
+
+def _series(report: Report, width: int, top: int) -> Iterator[Line]:
+    """What the dumps of a process say together: it stands before what each of them says."""
+    for series in report.series:
+        yield [("OVER TIME", "heading"), ("  ", ""), (clip(over_time.title(series), width - 11), "title")]
+        yield from hang([("  ", "")], [(over_time.summary(series), "strong")], width, 2)
+        for note in over_time.caveats(series):
+            yield from hang([("  ", "")], [(note, "dim")], width, 2)
+        yield []
+        findings, cut = words.cap(series.findings, top)
+        for finding in findings:
+            yield from _finding(finding, finding.advice[:1], [], min(width, _MEASURE))
+        if cut:
+            yield [(f"  ... {plural(len(cut), 'more finding')}", "dim")]
+        if findings:
+            yield []
+        yield from over_time.table(series, min(width, _MEASURE))
+        yield []
+        yield [("─" * width, "tree")]
 
 
 def _overview(report: Report, selection: words.Selection, width: int) -> Iterator[Line]:

@@ -2,7 +2,7 @@
 
 A thread waits for one other thread (the owner of the lock it wants) or for any of several (those that hold the slots of
 a pool). The first is printed by the runtime, or inferred from the code that threads stand in (``convoys``); the second
-is never printed and so always inferred, with its reason.
+is never printed and so always inferred, with its reason. A task also waits for the ends of other tasks, as printed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,19 @@ from threaddump.waits.chains import ChainBuilder
 from threaddump.waits.convoys import find_convoys
 from threaddump.waits.deadlocks import find_cycles, find_deadlocks
 from threaddump.waits.graph import PoolJoin, WaitGraph
-from threaddump.waits.owners import contended_locks, convoy_lock, find_owners, ownable, released, wanted, wanted_locks
+from threaddump.waits.owners import (
+    contended_locks,
+    convoy_lock,
+    find_initialisers,
+    find_owners,
+    ownable,
+    released,
+    wanted,
+    wanted_locks,
+    wanted_permits,
+)
 from threaddump.waits.pools import find_pools, pool_locks
+from threaddump.waits.tasks import decisive, find_awaits
 from threaddump_parsers.model import Dump
 
 
@@ -44,19 +55,23 @@ def find_waits(
     owner_of: dict[int, int] = {}
     for index, thread in enumerate(threads):
         lock = wanted(thread, owners)
-        if lock is not None and owners.get(lock.id, index) != index:
+        if lock is not None and lock.id is not None and owners.get(lock.id, index) != index:
             owner_of[index] = owners[lock.id]
+    owner_of.update(find_initialisers(dump))
     contended = wanted_locks(dump, verdicts, owner_of)
+    virtual = any(thread.virtual for thread in threads)
     unowned = {
         key: waiting
         for key, (lock, waiting) in contended.items()
-        if key not in owners and ownable(lock) and not released(lock, dump)
+        if key not in owners and ownable(lock) and not released(lock, dump, virtual=virtual)
     }
-    convoys = find_convoys(dump, verdicts, unowned)
+    convoys = find_convoys(dump, verdicts, unowned | wanted_permits(dump, verdicts))
     for convoy in convoys:
         if convoy.owner is not None:
             owner_of.update((index, convoy.owner) for index in convoy.waiters)
-    graph = WaitGraph(owner_of, find_pools(dump, verdicts, classifier), convoys)
+    awaits = find_awaits(threads)
+    owner_of = decisive(awaits) | owner_of
+    graph = WaitGraph(owner_of, find_pools(dump, verdicts, classifier), convoys, awaits)
     cycles = find_cycles(owner_of)
     deadlocks = find_deadlocks(dump, cycles, graph)
     inferred = {convoy.id: convoy for convoy in convoys}

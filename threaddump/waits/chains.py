@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from threaddump.classify import CLASS_INIT, Verdict
+from threaddump.classify import CLASS_INIT, Verdict, is_unnamed_class
 from threaddump.groups import QUIET, integration
 from threaddump.report import Basis, Chain, Group, Root, WaitNode
 from threaddump.waits.graph import PoolJoin, WaitGraph
-from threaddump.waits.owners import INITIALISER
-from threaddump_parsers.model import Dump
+from threaddump.waits.owners import INITIALISER, ONLY_INITIALISER
+from threaddump_parsers.model import Dump, Lock
 
 TREE_DEPTH = 40
 """Levels of a wait tree that are drawn; threads further behind are counted all the same."""
@@ -42,11 +42,16 @@ class ChainBuilder:
         in_cycle = {index for cycle in self.cycles for index in cycle}
         roots: dict[object, list[int]] = {}
         for index in sorted({*self.graph.waiters, *self.graph.slots} - in_cycle):
-            if index in self.graph.owner_of or index in self.waits_for_pool:
+            if index in self.graph.owner_of or index in self.graph.awaits or index in self.waits_for_pool:
                 continue
             key: object = index
-            if index not in self.graph.waiters:
+            behind = self.graph.waiters.get(index, ())
+            if not behind:
                 key = (self.group_of[index], tuple(self.graph.slots[index]))
+            elif all(waiter in self.graph.awaits for waiter in behind):
+                if self.verdicts[index].kind in QUIET:
+                    continue  # a task without work that is waited for all the same: a server's, a consumer's
+                key = (self.group_of[index], tuple(behind), tuple(self.graph.slots.get(index, ())))
             roots.setdefault(key, []).append(index)
         return [sorted(members) for members in roots.values()] + self.cycles
 
@@ -83,7 +88,7 @@ class ChainBuilder:
             for waiter in self.graph.waiters.get(member, ()):
                 if waiter not in seen:
                     by_lock[self._lock(waiter)[0], self.group_of[waiter]].append(waiter)
-        for waiting in by_lock.values():
+        for waiting in map(list, map(dict.fromkeys, by_lock.values())):  # a task may wait for several of the members
             seen.update(waiting)
             nodes.append(self._node(waiting, None, seen, level))
         for number in dict.fromkeys(n for member in members for n in self.graph.slots.get(member, ())):
@@ -109,7 +114,11 @@ class ChainBuilder:
         first = self.verdicts[waiting[0]]
         convoy = self.graph.convoy_of.get(waiting[0])
         lock, lock_class = self._lock(waiting[0])
-        initialising = not pool and lock is not None and lock.startswith(CLASS_INIT)
+        initialising = None
+        if not pool and lock is not None and lock.startswith(CLASS_INIT):
+            initialising = INITIALISER
+        elif not pool and lock_class is not None and is_unnamed_class(Lock(lock, lock_class)):
+            initialising = ONLY_INITIALISER
         used = integration(first, self.family) if pool else None
         return WaitNode(
             group=self.groups[self.group_of[waiting[0]]].id,
@@ -120,7 +129,7 @@ class ChainBuilder:
             lock=lock if not pool else None,
             lock_class=used.name if used else lock_class,
             evidence="inferred" if pool or convoy or initialising else "reported",
-            reason=pool.reason if pool else convoy.reason if convoy else INITIALISER if initialising else None,
+            reason=pool.reason if pool else convoy.reason if convoy else initialising,
             children=self._children(waiting, seen, level + 1),
         )
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from threaddump.classify import CLASS_INIT, Verdict, is_class_init
+from threaddump.classify import CLASS_INIT, Verdict, is_class_init, is_unnamed_class
 from threaddump.groups import QUIET, integration, lock_id
 from threaddump.report import Basis, ContendedLock, Owner
 from threaddump.waits.convoys import Convoy
 from threaddump_parsers.model import Dump, Lock, Thread
 
 INITIALISER = "this thread is inside the class's initialiser"
+SEMAPHORE = "java.util.concurrent.Semaphore$"
+NEVER_OWNED = ("java.util.concurrent.locks.StampedLock", SEMAPHORE)
+"""Classes that do not record who holds them."""
+ONLY_INITIALISER = "this thread alone is inside an initialiser of a class, and the JVM does not name the class"
 
 
 def wanted(thread: Thread, owners: dict[str | None, int]) -> Lock | None:
@@ -45,6 +49,30 @@ def find_owners(dump: Dump) -> dict[str | None, int]:
     return owners
 
 
+def wanted_permits(dump: Dump, verdicts: Sequence[Verdict]) -> dict[str, list[int]]:
+    """Semaphores by id, and the threads that wait for a permit; a pool's own semaphore is the pool's matter."""
+    found: dict[str, list[int]] = {}
+    for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
+        lock = thread.waiting_on if verdict.kind == "sync-wait" else None
+        if lock is not None and lock.id is not None and lock.class_name.startswith(SEMAPHORE):
+            found.setdefault(lock.id, []).append(index)
+    return found
+
+
+def find_initialisers(dump: Dump) -> dict[int, int]:
+    """Threads that wait for a class that the dump does not name, to the one other thread inside an initialiser."""
+    waiting = [
+        index
+        for index, thread in enumerate(dump.threads)
+        if thread.blocked_on is not None and is_unnamed_class(thread.blocked_on)
+    ]
+    if not waiting:
+        return {}
+    inside = [i for i, t in enumerate(dump.threads) if any(frame.function.endswith(".<clinit>") for frame in t.stack)]
+    others = {index: [other for other in inside if other != index] for index in waiting}
+    return {index: found[0] for index, found in others.items() if len(found) == 1}
+
+
 def _member(dump: Dump, name: str, lock: Lock | None) -> int | None:
     """The thread that a reported deadlock means: names repeat, so the one that waits for the lock it is said to."""
     same_name = [i for i, thread in enumerate(dump.threads) if thread.name == name]
@@ -55,12 +83,14 @@ def _member(dump: Dump, name: str, lock: Lock | None) -> int | None:
 
 def owner_basis(lock: Lock) -> Basis:
     """How the owner of a lock is known: of a class's initialisation HotSpot shows only the frame that runs it."""
-    return "inferred" if (lock.id or "").startswith(CLASS_INIT) else "reported"
+    return "inferred" if (lock.id or "").startswith(CLASS_INIT) or is_unnamed_class(lock) else "reported"
 
 
 def lock_type(lock: Lock) -> str:
     if is_class_init(lock):
         return "class-init"
+    if lock.class_name.startswith("_thread."):
+        return "other"
     return "synchronizer" if lock.class_name.startswith("java.util.concurrent.") else "monitor"
 
 
@@ -117,15 +147,20 @@ def _owner(dump: Dump, verdicts: Sequence[Verdict], index: int, evidence: Basis)
     )
 
 
-def released(lock: Lock, dump: Dump) -> bool:
-    """Whether the dump would show the owner if there were one: then the lock was given up a moment ago."""
-    return dump.ownable_synchronizers and "ReentrantLock$" in lock.class_name
+def released(lock: Lock, dump: Dump, *, virtual: bool) -> bool:
+    """Whether the dump would show the owner if there were one: then the lock was given up a moment ago.
+
+    ``virtual``: there are virtual threads, and what these own is printed nowhere.
+    """
+    return dump.ownable_synchronizers and "ReentrantLock$" in lock.class_name and not virtual
 
 
 def _why_unowned(lock: Lock, dump: Dump, *, virtual: bool) -> str:
     kind = lock_type(lock)
     if kind == "class-init":
         return "the JVM does not print who runs a class initialiser, and no thread is seen inside it"
+    if kind == "other":
+        return "CPython records no owner of a lock"
     if kind == "monitor":
         return "no thread in this dump holds it: it was just released, or a native frame or the VM holds it"
     if "ReentrantLock$" in lock.class_name or "ReentrantReadWriteLock$" in lock.class_name:
@@ -139,6 +174,15 @@ def _why_unowned(lock: Lock, dump: Dump, *, virtual: bool) -> str:
             return "no thread owns it for writing; owners of read locks are never printed"
         return "no thread in this dump owns it: it was just released"
     return "a lock of this class records no owner"
+
+
+def listed_with_l(class_name: str, dump: Dump) -> bool:
+    """Whether this JVM's dump would name the owner if it were taken with ``-l``."""
+    return (
+        not dump.ownable_synchronizers
+        and class_name.startswith("java.util.concurrent.")
+        and not class_name.startswith(NEVER_OWNED)
+    )
 
 
 def convoy_lock(dump: Dump, verdicts: Sequence[Verdict], convoy: Convoy) -> ContendedLock:
