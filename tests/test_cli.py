@@ -240,8 +240,9 @@ NOT_A_DUMP = {
     "one word": (b"hello", "no thread dump in it", "jcmd PID"),
     "program": (b"\x7fELF\x02\x01\x01\x00" + bytes(range(256)) * 40, "an ELF file", "jhsdb jstack --exe"),
     "noise": (bytes(range(256)) * 40, "a binary file", "take a dump"),
-    "zip": (b"PK\x03\x04" + bytes(300), "a zip archive", "unzip -p"),
-    "gzip": (b"\x1f\x8b\x08" + bytes(300), "a gzip file", "gunzip -c"),
+    "zip": (b"PK\x03\x04" + bytes(300), "the zip archive is cut short or damaged", "zip -FF"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(300), "the gzip data is damaged", "copy the file again"),
+    "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(300), "a 7z archive", "7z x -so FILE | threaddump analyze"),
     "heap dump": (b"JAVA PROFILE 1.0.2\0" + bytes(300), "a heap dump", "a heap dump has no waits"),
     "jstack did not attach": (
         b"4711: Unable to open socket file /proc/4711/root/tmp/.java_pid4711: target process 4711 doesn't respond "

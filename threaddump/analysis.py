@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from threaddump import intake
+from threaddump.archives import from_each
 from threaddump.classify import Classifier
 from threaddump.fanout import run as run_parts
 from threaddump.fanout import split
@@ -20,7 +21,7 @@ from threaddump.report import SEVERITIES, DumpReport, Report
 from threaddump.series.snapshots import Snapshot, snapshot
 from threaddump.sources import InputError, Source
 from threaddump.waits import find_waits
-from threaddump_parsers.model import Dump
+from threaddump_parsers.model import Dump, Problem
 
 if TYPE_CHECKING:
     from threaddump.rules import Rules
@@ -42,16 +43,21 @@ def analyze(
     report = Report(rules=list(rules.names) if rules is not None else [])
     seen: dict[Fingerprint, str] = {}
     snapshots: list[tuple[DumpReport, Snapshot]] = []
+
+    def fail(source: Source, error: InputError) -> None:
+        if source.member is None and report.dumps and report.dumps[-1].source == source.name:
+            report.problems.append(Problem(0, str(error)))  # an archive that is not read to its end
+        on_error(source, error)
+
     for source in sources:
-        try:
-            for dump, fingerprint, snapshot in _analyze_source(source, rules, stuck_after):
-                dump.rename(f"d{len(report.dumps) + 1}")
-                if fingerprint is not None and seen.setdefault(fingerprint, dump.id) != dump.id:
-                    dump.duplicate_of = seen[fingerprint]
-                report.dumps.append(dump)
-                snapshots.append((dump, snapshot))
-        except InputError as error:
-            on_error(source, error)
+        read = partial(_analyze_source, rules=rules, stuck_after=stuck_after)
+        for text, (dump, fingerprint, snapshot) in from_each(source, read, fail):
+            dump.member = text.member
+            dump.rename(f"d{len(report.dumps) + 1}")
+            if fingerprint is not None and seen.setdefault(fingerprint, dump.id) != dump.id:
+                dump.duplicate_of = seen[fingerprint]
+            report.dumps.append(dump)
+            snapshots.append((dump, snapshot))
     if len(snapshots) > 1:
         from threaddump.series.compare import series
         from threaddump.series.findings import over_time
@@ -75,7 +81,7 @@ def _analyze_source(source: Source, rules: Rules | None, stuck_after: float) -> 
     found = work(source) if len(parts) == 1 else list(chain.from_iterable(run_parts(work, parts)))
     if not any(dump.total for dump, _, _ in found):
         raise InputError(
-            f"{source.name}: a thread dump begins in line {found[0][0].line}, but no thread follows",
+            f"{source.label}: a thread dump begins in line {found[0][0].line}, but no thread follows",
             "the input is cut short: take the dump again and save it whole",
         )
     return found

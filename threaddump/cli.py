@@ -181,7 +181,8 @@ def analyze(
     for error in failed:
         _complain(error)
     if skipped:
-        message = f"no thread dump in {skipped} of {len(sources)} file{'s' * (len(sources) != 1)}"
+        seen = skipped + len(failed) + len({(dump.source, dump.member) for dump in report.dumps})
+        message = f"no thread dump in {skipped} of {seen} file{'s' * (seen != 1)}"
         _complain(InputError(message, "" if report.dumps else CAPTURE))
     if not report.dumps:
         raise typer.Exit(UNUSABLE)
@@ -476,8 +477,9 @@ def _exit_code(report: Report, fail_on: FailOn | None, strict: bool) -> int:
         worst = min((SEVERITIES.index(finding.severity) for finding in report.findings), default=len(SEVERITIES))
         if worst <= SEVERITIES.index(fail_on.value):
             return FAILED_ON
-    if strict and any(dump.problems or dump.unread_lines or dump.truncated for dump in report.dumps):
-        return PROBLEMS
+    if strict:
+        if report.problems or any(dump.problems or dump.unread_lines or dump.truncated for dump in report.dumps):
+            return PROBLEMS
     return OK
 
 

@@ -13,13 +13,14 @@ from functools import partial
 from itertools import chain
 from typing import BinaryIO
 
+from threaddump.archives import Unpacked
 from threaddump.prefixes import from_html, is_html
-from threaddump.sources import InputError, Source
+from threaddump.sources import InputError, Source, reading_failed
 from threaddump.unreadable import binary, why_no_dump
 from threaddump.wrappers import Unwrapper
 from threaddump_parsers import claimant
 from threaddump_parsers.lines import Lines, NumberedLine
-from threaddump_parsers.model import Dump
+from threaddump_parsers.model import Dump, Problem
 
 BLOCK = 1 << 18
 LINE_LIMIT = 1 << 24
@@ -30,22 +31,43 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 
 
 def dumps(source: Source) -> Iterator[Dump]:
-    """All dumps of a source, in its order. Raises InputError where it has none, saying what it is instead."""
+    """All dumps of a text, in its order. Raises InputError where it has none, saying what it is instead."""
+    return _with_damage(source) if isinstance(source, Unpacked) else _dumps(source)
+
+
+def _with_damage(source: Unpacked) -> Iterator[Dump]:
+    """The dumps of an unpacked text; the last one says if the packed bytes were damaged, so it waits for the end."""
+    last: Dump | None = None
+    try:
+        for dump in _dumps(source):
+            if last is not None:
+                yield last
+            last = dump
+            if source.damage:
+                last.truncated.append(f"{source.damage[0]}, within this dump")
+    except InputError as error:
+        if source.damage:
+            raise InputError(f"{source.label}: {source.damage[0]}", "copy the file again") from error
+        raise
+    if last is not None:
+        last.problems += [Problem(0, reason) for reason in source.damage[:1]]
+        yield last
+
+
+def _dumps(source: Source) -> Iterator[Dump]:
     with source.open() as stream:
         try:
             sample = stream.read(SAMPLE)
-            lines = Lines(_lines(sample, stream, source.name), source.first_line())
+            lines = Lines(_lines(sample, stream, source.label), source.first_line())
             found = False
             for dump in _with_facts(_all(lines)):
                 found = True
                 yield dump
         except OSError as error:
-            raise InputError(
-                f"{source.name}: reading failed: {error.strerror or error}", "check that it is a readable file"
-            ) from error
+            raise reading_failed(source.label, error) from error
         if not found and source.part is None:
             message, hint = why_no_dump(sample)
-            raise InputError(f"{source.name}: {message}", hint)
+            raise InputError(f"{source.label}: {message}", hint)
 
 
 def _all(lines: Lines) -> Iterator[Dump]:

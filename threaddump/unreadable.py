@@ -14,11 +14,10 @@ CAPTURE = (
 )
 
 _MAGIC = (
-    (b"\x1f\x8b", "a gzip file", "unpack it: gunzip -c FILE | threaddump analyze"),
-    (b"BZh", "a bzip2 file", "unpack it: bunzip2 -c FILE | threaddump analyze"),
-    (b"\xfd7zXZ", "an xz file", "unpack it: xz -dc FILE | threaddump analyze"),
-    (b"\x28\xb5\x2f\xfd", "a zstd file", "unpack it: zstd -dc FILE | threaddump analyze"),
-    (b"PK\x03\x04", "a zip archive", "unpack it: unzip -p FILE | threaddump analyze"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it: 7z x -so FILE | threaddump analyze"),
+    (b"Rar!\x1a\x07", "a rar archive", "unpack it: unrar p -inul FILE | threaddump analyze"),
+    (b"\x04\x22\x4d\x18", "an lz4 file", "unpack it: lz4 -dc FILE | threaddump analyze"),
+    (b"\x1f\x9d", "a file of compress", "unpack it: gunzip -c FILE | threaddump analyze"),
     (b"\x7fELF", "an ELF file (a program or a core dump)", "for a core: jhsdb jstack --exe JAVA --core FILE (JVM)"),
     (b"JAVA PROFILE", "a heap dump (hprof)", "a heap dump has no waits: jcmd PID Thread.print -l -e > dump.txt"),
     (b"FLR\x00", "a JDK Flight Recorder file", "print its dumps: jfr print --events jdk.ThreadDump FILE"),
