@@ -41,7 +41,7 @@ def analyze(
     A call that waits for ``stuck_after`` seconds is stuck: what a captured dump tells.
     """
     report = Report(rules=list(rules.names) if rules is not None else [])
-    seen: dict[Fingerprint, str] = {}
+    seen: dict[Fingerprint, list[DumpReport]] = {}
     snapshots: list[tuple[DumpReport, Snapshot]] = []
 
     def fail(source: Source, error: InputError) -> None:
@@ -54,8 +54,12 @@ def analyze(
         for text, (dump, fingerprint, snapshot) in from_each(source, read, fail):
             dump.member = text.member
             dump.rename(f"d{len(report.dumps) + 1}")
-            if fingerprint is not None and seen.setdefault(fingerprint, dump.id) != dump.id:
-                dump.duplicate_of = seen[fingerprint]
+            alike = seen.setdefault(fingerprint, [])
+            first = next((other for other in alike if _may_be_of_one_process(dump, other)), None)
+            if first is None:
+                alike.append(dump)
+            else:
+                dump.duplicate_of = first.id
             report.dumps.append(dump)
             snapshots.append((dump, snapshot))
     if len(snapshots) > 1:
@@ -68,8 +72,8 @@ def analyze(
     return report
 
 
-Fingerprint = tuple[str, int | None, int, int, float]
-Analyzed = tuple[DumpReport, Fingerprint | None, Snapshot]
+Fingerprint = tuple[str, str | None, int | None, int, int, int]
+Analyzed = tuple[DumpReport, Fingerprint, Snapshot]
 """The report on one dump, what tells the same dump given twice, and what others are compared with."""
 
 
@@ -151,14 +155,34 @@ def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpRepo
     )
 
 
-def _fingerprint(dump: Dump) -> Fingerprint | None:
-    """Equal for the same dump given twice. Formats without a time stamp have none: two dumps may well be equal."""
-    if dump.taken_at is None:
-        return None
+def _fingerprint(dump: Dump) -> Fingerprint:
+    """Equal for the same dump given twice, however it is wrapped.
+
+    Where the format prints no time stamp, the frames have to be the same as well.
+    """
     threads = dump.threads
-    identity = "".join(f"{thread.address}{thread.state}" for thread in threads)
-    cpu = sum(thread.cpu_ms or 0 for thread in threads)
-    return (dump.taken_at, dump.pid, len(threads), crc32(identity.encode()), round(cpu, 2))
+    identity = "\n".join(
+        f"{t.name} {t.printed_state or t.state} {t.address} {t.native_id} {t.java_id} {t.cpu_ms} {t.elapsed_s} {t.gil}"
+        for t in threads
+    )
+    frames = 0
+    if dump.taken_at is None:
+        sums: dict[int, int] = {}
+        for thread in threads:
+            stack = thread.stack
+            if id(stack) not in sums:
+                sums[id(stack)] = crc32("\n".join(f"{f.function} {f.file} {f.line}" for f in stack).encode(**_AS_READ))
+            frames = crc32(f"{sums[id(stack)]} {thread.locals}".encode(**_AS_READ), frames)
+    return dump.format, dump.taken_at, dump.pid, len(threads), crc32(identity.encode(**_AS_READ)), frames
+
+
+_AS_READ = {"errors": "surrogatepass"}
+
+
+def _may_be_of_one_process(dump: DumpReport, other: DumpReport) -> bool:
+    """Equal dumps of two replicas are two dumps: containers may well have the same process and thread ids."""
+    names, others = ((each.service, each.instance, each.host) for each in (dump, other))
+    return names == others or not any(names) or not any(others)
 
 
 def _hints(dump: Dump, facts: Facts) -> list[str]:

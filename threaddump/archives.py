@@ -240,6 +240,11 @@ class _Reader(io.RawIOBase):
         return len(data)
 
 
+def damage_hint(damage: str) -> str:
+    """What to do about an entry of ``Unpacked.damage``."""
+    return _SPLIT if "not read further" in damage else _AGAIN
+
+
 def _raise_if_of_the_disk(error: Exception) -> None:
     """Modules for archives raise OSError as well where the data is damaged, but without a number."""
     if isinstance(error, OSError) and error.errno is not None:
@@ -280,7 +285,7 @@ class _Unpacker:
             before = self._members
             yield from archive(stream, member, depth, damage)
             if damage:
-                raise self._error(member, damage[0], _ZIP_AGAIN if kind == "zip" else _AGAIN)
+                raise self._error(member, damage[0], _ZIP_AGAIN if kind == "zip" else damage_hint(damage[0]))
             if self._members == before:
                 yield self._unusable(member, f"the {kind} archive is empty", "name a file with thread dumps")
 

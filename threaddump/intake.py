@@ -13,7 +13,7 @@ from functools import partial
 from itertools import chain
 from typing import BinaryIO
 
-from threaddump.archives import Unpacked
+from threaddump.archives import Unpacked, damage_hint
 from threaddump.prefixes import from_html, is_html
 from threaddump.sources import InputError, Source, reading_failed
 from threaddump.unreadable import binary, why_no_dump
@@ -47,7 +47,7 @@ def _with_damage(source: Unpacked) -> Iterator[Dump]:
                 last.truncated.append(f"{source.damage[0]}, within this dump")
     except InputError as error:
         if source.damage:
-            raise InputError(f"{source.label}: {source.damage[0]}", "copy the file again") from error
+            raise InputError(f"{source.label}: {source.damage[0]}", damage_hint(source.damage[0])) from error
         raise
     if last is not None:
         last.problems += [Problem(0, reason) for reason in source.damage[:1]]
