@@ -17,7 +17,7 @@ from threaddump.archives import Unpacked, damage_hint
 from threaddump.prefixes import from_html, is_html
 from threaddump.sources import InputError, Source, reading_failed
 from threaddump.unreadable import binary, why_no_dump
-from threaddump.wrappers import Unwrapper
+from threaddump.wrappers import Unwrapper, Watch
 from threaddump_parsers import claimant
 from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump, Problem
@@ -32,54 +32,49 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 
 def dumps(source: Source) -> Iterator[Dump]:
     """All dumps of a text, in its order. Raises InputError where it has none, saying what it is instead."""
-    return _with_damage(source) if isinstance(source, Unpacked) else _dumps(source)
-
-
-def _with_damage(source: Unpacked) -> Iterator[Dump]:
-    """The dumps of an unpacked text; the last one says if the packed bytes were damaged, so it waits for the end."""
-    last: Dump | None = None
-    try:
-        for dump in _dumps(source):
-            if last is not None:
-                yield last
-            last = dump
-            if source.damage:
-                last.truncated.append(f"{source.damage[0]}, within this dump")
-    except InputError as error:
-        if source.damage:
-            raise InputError(f"{source.label}: {source.damage[0]}", damage_hint(source.damage[0])) from error
-        raise
-    if last is not None:
-        last.problems += [Problem(0, reason) for reason in source.damage[:1]]
-        yield last
-
-
-def _dumps(source: Source) -> Iterator[Dump]:
+    damage = source.damage if isinstance(source, Unpacked) else []
     with source.open() as stream:
         try:
             sample = stream.read(SAMPLE)
             lines = Lines(_lines(sample, stream, source.label), source.first_line())
             found = False
-            for dump in _with_facts(_all(lines)):
+            parsed = _with_damage(_all(lines), damage) if isinstance(source, Unpacked) else _all(lines)
+            for dump in _with_facts(parsed):
                 found = True
                 yield dump
         except OSError as error:
             raise reading_failed(source.label, error) from error
         if not found and source.part is None:
-            message, hint = why_no_dump(sample)
+            message, hint = (damage[0], damage_hint(damage[0])) if damage else why_no_dump(sample)
             raise InputError(f"{source.label}: {message}", hint)
 
 
 def _all(lines: Lines) -> Iterator[Dump]:
     """The dumps of all stretches, as their parsers give them."""
+    watch = lines.ends = Watch()
     unwrapper = Unwrapper(lines)
     refused = 0
     while (stretch := _next_stretch(lines, unwrapper, refused)) is not None:
         number, parsed = stretch
         yield from parsed
+        watch.resume(lines)
         ahead = lines.peek(1)
         # Claimed at first sight, but not its own after all?
         refused = number if ahead and ahead[0][0] == number else 0
+
+
+def _with_damage(parsed: Iterator[Dump], damage: list[str]) -> Iterator[Dump]:
+    """The dumps of an unpacked text; the last one says if the packed bytes were damaged, so it waits for the end."""
+    last: Dump | None = None
+    for dump in parsed:
+        if last is not None:
+            yield last
+        last = dump
+        if damage:
+            last.truncated.append(f"{damage[0]}, within this dump")
+    if last is not None:
+        last.problems += [Problem(0, reason) for reason in damage[:1]]
+        yield last
 
 
 def _with_facts(parsed: Iterator[Dump]) -> Iterator[Dump]:

@@ -177,7 +177,7 @@ def _shape(prefix: bytes) -> Prefix:
     return Prefix(UNKNOWN, b"".join(parts), end)
 
 
-def _has_words(line: bytes) -> bool:
+def has_words(line: bytes) -> bool:
     """Whether the words of a dump may stand in this line: a cheap test."""
     return (
         b"hread" in line
@@ -191,7 +191,7 @@ def _has_words(line: bytes) -> bool:
 
 
 def _unknown_prefix(line: bytes) -> Prefix | None:
-    if line[:1] in {b"{", b'"', b"\n"} or not _has_words(line):
+    if line[:1] in {b"{", b'"', b"\n"} or not has_words(line):
         return None
     end = line.find(b"\n") + 1 or len(line)
     for match in islice(_SIGNATURE.finditer(line, 1, min(end, _LONGEST + 20)), 8):
@@ -285,7 +285,7 @@ _SURE = re.compile(
 
 def sure(line: bytes) -> bool:
     """Whether words stand in the line that are nowhere but in dumps."""
-    return _has_words(line) and _SURE.search(line, 1, 10 * _LONGEST) is not None
+    return has_words(line) and _SURE.search(line, 1, 10 * _LONGEST) is not None
 
 
 def wrapped_in(sample: bytes) -> str | None:

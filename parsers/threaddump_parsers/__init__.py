@@ -12,8 +12,8 @@ A parser is one module of this package that offers
     whether this raw line is the first of a dump of this format; it looks at nothing else and is cheap
 ``parse(lines) -> Iterator[Dump]``
     reads one stretch of ``Lines`` that starts with a claimed line, and yields the dumps it holds. It never raises on
-    content, returns at the first line that another parser claims (pushed back), and consumes nothing and yields
-    nothing when the stretch turns out not to be its own.
+    content, returns at the first line that another parser claims or that ``lines.ends`` ends (pushed back), and
+    consumes nothing and yields nothing when the stretch turns out not to be its own.
 
 and may offer
 

@@ -34,6 +34,7 @@ the application land between them.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -133,7 +134,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
     if threadmxbean.follows(lines):
         yield from threadmxbean.parse(lines)
         return
-    reader = _Reader(lines.last)
+    reader = _Reader(lines)
     known = reader.known
     stack = reader.stack
     append = stack.append
@@ -164,6 +165,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
         if finished is not None:
             yield finished
         if reader.foreign:
+            lines.last = [*reader.before]
             lines.push_back((number, line))
             return
     last = reader.finish(number, cut=reader.cut_text)
@@ -239,14 +241,17 @@ def _header(line: bytes) -> Header | None:
 class _Reader:
     """The state of reading one stretch: the dump, the thread and the part of the dump we are in."""
 
-    def __init__(self, before: list[NumberedLine]) -> None:
+    def __init__(self, lines: Lines) -> None:
+        self.ends = lines.ends
+        self.before: deque[NumberedLine] = deque(maxlen=2)
+        """The last lines that are nobody's: the next parser may find a time stamp or a pid in them."""
         self.known = _KnownLines()
         self.stacks: dict[Stack, Stack] = {}
         self.classes: dict[bytes, str] = {}
         self.foreign = False
         self.date: tuple[int, str] | None = None
         self.pid: tuple[int, int] | None = None
-        for number, line in before:
+        for number, line in lines.last:
             self._prelude(number, line.strip())
         self._reset()
 
@@ -627,12 +632,14 @@ class _Reader:
 
     def _unknown(self, number: int, line: bytes, text: bytes) -> Dump | None:
         if self._prelude(number, text):
+            self.before.append((number, line))
             return None
         dump = self.dump
         other = threaddump_parsers.claimant(line)
-        if dump is None or (other is not None and other.FORMAT != FORMAT):
+        if dump is None or (self.ends(number, line) if other is None else other.FORMAT != FORMAT):
             self.foreign = True
             return self.finish()
+        self.before.append((number, line))
         self._noise(number, line)
         self.cut_text = (number, line) if not line.endswith(b"\n") else None
         if self.jni_seen and self.noise_lines > NOISE_LINES:
