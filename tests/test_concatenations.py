@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import goldens
@@ -16,6 +17,8 @@ from variants import LOG
 
 SMALL = [name for name in goldens.fixtures() if len(goldens.content(name)) < 40_000]
 TEXT = [name for name in SMALL if not name.endswith(".json")]
+WITHOUT_A_TITLE = {"faulthandler", "pystack", "threadmxbean", "traceback"}
+"""Nothing tells where a dump of these ends and another process's begins, so long as their threads differ."""
 WRAPPED = ("kubectl-prefix", "kubectl-timestamps", "journald", "docker-json-file", "logger", "quote")
 
 
@@ -47,6 +50,11 @@ def alone(name: str) -> list[tuple[object, ...]]:
     return [essence(dump) for dump in reports(b"".join(lines_of(name)))]
 
 
+def can_be_told_apart(names: list[str]) -> bool:
+    formats = [alone(name)[0][0] for name in names]
+    return not any(a[0] == b[0] and a[0] in WITHOUT_A_TITLE for a, b in pairwise(formats))  # type: ignore[index]
+
+
 def check(content: bytes, names: list[str]) -> None:
     expected = [one for name in names for one in alone(name)]
     assert [one[0] for one in map(essence, reports(content))] == [one[0] for one in expected]
@@ -56,11 +64,15 @@ def check(content: bytes, names: list[str]) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(SMALL), st.integers(1, 3)), min_size=2, max_size=5))
 def test_any_dumps_with_a_log_between_them(parts: list[tuple[str, int]]) -> None:
+    assume(can_be_told_apart([name for name, _ in parts]))
     check(b"".join(b"".join(lines_of(name)) + LOG * logs for name, logs in parts), [name for name, _ in parts])
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(TEXT), st.sampled_from(TEXT), st.sampled_from(WRAPPED), st.integers(1, 2))
 def test_a_wrapped_dump_after_a_plain_one(plain: str, wrapped: str, wrapper: str, logs: int) -> None:
+    assume(can_be_told_apart([plain, wrapped]))
+    # Where a blank line is a time stamp, it looks like the title of such a dump.
+    assume(not (wrapper == "kubectl-timestamps" and wrapped.startswith("jcmd-plain/")))
     content = b"".join(lines_of(plain)) + LOG * logs + b"".join(WRAPPERS[wrapper](lines_of(wrapped)))
     check(content, [plain, wrapped])

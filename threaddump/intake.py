@@ -17,7 +17,7 @@ from threaddump.archives import Unpacked, damage_hint
 from threaddump.prefixes import from_html, is_html
 from threaddump.sources import InputError, Source, reading_failed
 from threaddump.unreadable import binary, why_no_dump
-from threaddump.wrappers import Unwrapper, Watch
+from threaddump.wrappers import CONTEXT, Unwrapper, Watch
 from threaddump_parsers import claimant
 from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump, Problem
@@ -104,7 +104,7 @@ def is_plain(sample: bytes) -> bool:
 
 def _next_stretch(lines: Lines, unwrapper: Unwrapper, refused: int) -> tuple[int, Iterator[Dump]] | None:
     """Go to the next line that a parser claims, as it is or without a wrapper: its number, and the dumps from there."""
-    before: deque[NumberedLine] = deque(lines.last, maxlen=2)
+    before: deque[NumberedLine] = deque(lines.last, maxlen=CONTEXT)
     looking = True
     while looking:
         looking = False
@@ -112,7 +112,7 @@ def _next_stretch(lines: Lines, unwrapper: Unwrapper, refused: int) -> tuple[int
             parser = claimant(line) if number != refused else None
             if parser is not None:
                 lines.push_back((number, line))
-                lines.last = list(before)
+                lines.last = list(before)[-2:]
                 return number, parser.parse(lines)
             streams = unwrapper.at((number, line), before)
             if streams is not None:

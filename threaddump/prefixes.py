@@ -151,7 +151,8 @@ _GATE = re.compile(
 _SIGNATURE = re.compile(
     rb'Full thread dump |Process \d{1,10}: |(?:Current t|T)hread (?:0x[0-9a-fA-F]|\d+ \()|Timeout \(\d|"[^"\n]|'
     rb'Traceback for thread |Stack dump|#\d{1,19} "|# Thread|thread_id = |<_?\w{0,30}Thread\(|~{5,} ?Stack of |'
-    rb"Dumping stack traces|Threads running|0SECTION +[A-Z]|={5} FULL THREAD DUMP"
+    rb"Dumping stack traces|Threads running|={10,} Thread Dump =|-{3,} {3,}Thread #\d|goroutine \d{1,19} [ \[]|"
+    rb"0SECTION +[A-Z]|={5} FULL THREAD DUMP"
 )
 _LEVEL = rb"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|SEVERE|CRITICAL|FATAL)"
 _VARYING = re.compile(
@@ -187,6 +188,7 @@ def has_words(line: bytes) -> bool:
         or b"Process " in line
         or b"#" in line
         or b"Stack of " in line
+        or b"goroutine " in line
     )
 
 

@@ -26,6 +26,8 @@ PROBES = 500
 """So often it is tried in vain, then only where it is sure: a log may have "Process 7: done" in every line."""
 GAP = 16
 """Lines of a dump without one that cuts in: then it goes on."""
+CONTEXT = 8
+"""Lines before the first that is surely a dump's: its title may be among them."""
 PIECES = 2000
 """Lines in which the rest of a line is looked for."""
 WAYS = 32
@@ -99,7 +101,7 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        self._before: deque[NumberedLine] = deque(maxlen=8)
+        self._before: deque[NumberedLine] = deque(maxlen=CONTEXT)
         self._kept: list[NumberedLine] = []
         self._layers: tuple[Layer, ...] = ()
         self._left = PROBES
