@@ -236,7 +236,11 @@ def test_strict_wants_an_input_without_problems(run: Run, tmp_path: Path) -> Non
 NOT_A_DUMP = {
     "empty": (b"", "the input is empty", "jcmd PID Thread.print -l -e > dump.txt"),
     "blank": (b"\n  \n\n", "the input is empty", "py-spy dump --pid PID"),
-    "log": (b"12:00:01 INFO started\n12:00:02 WARN slow\n" * 500, "no thread dump in it", "read are: HotSpot text"),
+    "log": (
+        b"12:00:01 INFO started\n12:00:02 WARN slow\n" * 500,
+        "no thread dump in it",
+        "all that is read: threaddump formats",
+    ),
     "one word": (b"hello", "no thread dump in it", "jcmd PID"),
     "program": (b"\x7fELF\x02\x01\x01\x00" + bytes(range(256)) * 40, "an ELF file", "jhsdb jstack --exe"),
     "noise": (bytes(range(256)) * 40, "a binary file", "take a dump"),

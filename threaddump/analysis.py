@@ -17,6 +17,7 @@ from threaddump.fanout import split
 from threaddump.findings import run
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
+from threaddump.hints import hints, series_hint
 from threaddump.report import SEVERITIES, DumpReport, Report
 from threaddump.series.snapshots import Snapshot, snapshot
 from threaddump.sources import InputError, Source
@@ -69,6 +70,9 @@ def analyze(
         report.series = series(snapshots)
         for each in report.series:
             each.findings = sorted(over_time(each), key=lambda finding: SEVERITIES.index(finding.severity))
+    single = [dump for dump in report.dumps if dump.duplicate_of is None]
+    if len(single) == 1 and single[0].series_hint is not None:
+        single[0].hints.append(single[0].series_hint)
     return report
 
 
@@ -151,7 +155,8 @@ def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpRepo
         chains=waits.chains,
         deadlocks=waits.deadlocks,
         findings=findings,
-        hints=_hints(dump, facts),
+        hints=hints(facts),
+        series_hint=series_hint(dump, findings),
     )
 
 
@@ -183,26 +188,3 @@ def _may_be_of_one_process(dump: DumpReport, other: DumpReport) -> bool:
     """Equal dumps of two replicas are two dumps: containers may well have the same process and thread ids."""
     names, others = ((each.service, each.instance, each.host) for each in (dump, other))
     return names == others or not any(names) or not any(others)
-
-
-def _hints(dump: Dump, facts: Facts) -> list[str]:
-    """Commands that would answer what this dump leaves open."""
-    pid = dump.pid or "PID"
-    hints = []
-    if dump.format == "hotspot":
-        unowned = any(lock.type == "synchronizer" and lock.owner is None for lock in facts.waits.locks)
-        if unowned and not dump.ownable_synchronizers:
-            hints.append(f"owners of java.util.concurrent locks: jcmd {pid} Thread.print -l -e")
-        if any(thread.carries is not None for thread in dump.threads):
-            hints.append(f"virtual threads are not in this text: jcmd {pid} Thread.dump_to_file -format=json FILE")
-    if dump.format == "faulthandler" and dump.truncated:
-        hints.append("all threads with their names: py-spy dump --pid PID")
-    if dump.format.startswith("py-spy"):
-        unknown = any(g.kind == "external-call" and g.timed is None for g in facts.groups)
-        if unknown and not any(thread.locals for thread in dump.threads):
-            hints.append(f"timeouts and pool objects: py-spy dump --locals --pid {pid}")
-        if any(v.kind == "unknown" for v in facts.verdicts) and not any(
-            frame.native for thread in dump.threads for frame in thread.stack
-        ):
-            hints.append(f"what a C call waits for: py-spy dump --native --pid {pid}")
-    return hints

@@ -27,7 +27,13 @@ LINE_LIMIT = 1 << 24
 """Longer lines are cut into pieces of this size: memory stays bounded on input without line ends."""
 SAMPLE = 1 << 16
 _ANSI = re.compile(rb"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins with the mark of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def dumps(source: Source) -> Iterator[Dump]:
@@ -98,8 +104,8 @@ def _with_facts(parsed: Iterator[Dump]) -> Iterator[Dump]:
 def is_plain(sample: bytes) -> bool:
     """Whether the lines are the file's own bytes, so that parts of it can be read on their own."""
     marked = any(sample.startswith(mark) for mark, _ in _MARKS)
-    changed = marked or b"\x1b" in sample or is_html(sample)
-    return not changed and _utf16_without_mark(sample) is None and binary(sample) is None
+    changed = marked or b"\x1b" in sample or is_html(sample) or _has_old_line_ends(sample)
+    return not changed and _wide_without_mark(sample) is None and binary(sample) is None
 
 
 def _next_stretch(lines: Lines, unwrapper: Unwrapper, refused: int) -> tuple[int, Iterator[Dump]] | None:
@@ -126,11 +132,11 @@ def _next_stretch(lines: Lines, unwrapper: Unwrapper, refused: int) -> tuple[int
 
 def _lines(sample: bytes, stream: BinaryIO, name: str) -> Iterator[bytes]:
     """Raw lines with their line ends, as UTF-8 (or as unknown eight-bit text, unchanged), without colour codes."""
-    encoding = next((codec for mark, codec in _MARKS if sample.startswith(mark)), None) or _utf16_without_mark(sample)
+    encoding = next((codec for mark, codec in _MARKS if sample.startswith(mark)), None) or _wide_without_mark(sample)
     what = None if encoding else binary(sample)
     if what is not None:
         raise InputError(f"{name}: this is {what[0]}, not a text with thread dumps", what[1])
-    if encoding:
+    if encoding or _has_old_line_ends(sample):
         lines: Iterator[bytes] = _decoded(sample, stream, encoding)
     else:
         *first, rest = sample.split(b"\n")
@@ -143,11 +149,22 @@ def _lines(sample: bytes, stream: BinaryIO, name: str) -> Iterator[bytes]:
     return from_html(lines, sample) if is_html(sample) else lines
 
 
-def _decoded(sample: bytes, stream: BinaryIO, encoding: str) -> Iterator[bytes]:
-    decode = codecs.getincrementaldecoder(encoding)("replace").decode
+def _has_old_line_ends(text: bytes) -> bool:
+    """Whether lines end in CR alone: no LF far and wide."""
+    return b"\r" in text and b"\n" not in text and len(text) > 1 + text.index(b"\r")
+
+
+def _decoded(sample: bytes, stream: BinaryIO, encoding: str | None) -> Iterator[bytes]:
+    """The lines of what is not in UTF-8, or has other line ends."""
+    blocks: Iterator[bytes] = chain([sample], iter(partial(stream.read, BLOCK), b""))
+    if encoding:
+        decode = codecs.getincrementaldecoder(encoding)("replace").decode
+        blocks = (decode(block).encode("utf-8", "surrogatepass") for block in blocks)
+    first = next(blocks)
+    old = _has_old_line_ends(first)
     rest = b""
-    for block in chain([sample], iter(partial(stream.read, BLOCK), b"")):
-        *whole, rest = (rest + decode(block).encode("utf-8", "surrogatepass")).split(b"\n")
+    for block in chain([first], blocks):
+        *whole, rest = (rest + (block.replace(b"\r", b"\n") if old else block)).split(b"\n")
         yield from (line + b"\n" for line in whole)
         if len(rest) > LINE_LIMIT:
             yield rest
@@ -156,13 +173,19 @@ def _decoded(sample: bytes, stream: BinaryIO, encoding: str) -> Iterator[bytes]:
         yield rest
 
 
-def _utf16_without_mark(sample: bytes) -> str | None:
-    """PowerShell and editors may drop the mark: ASCII text in UTF-16 has a NUL in every second byte."""
+def _wide_without_mark(sample: bytes) -> str | None:
+    """PowerShell and editors may drop the mark. ASCII text has NULs in the same one of two bytes, or three of four."""
     head = sample[:4096]
     if len(head) < 4:
         return None
-    for offset, codec in ((1, "utf-16-le"), (0, "utf-16-be")):
-        half = head[offset::2]
-        if half.count(0) > 0.9 * len(half) and head[1 - offset :: 2].count(0) == 0:
+    nuls = [head[at::4].count(0) > 0.9 * len(head[at::4]) for at in range(4)]
+    none = [head[at::4].count(0) == 0 for at in range(4)]
+    for codec, wide in (
+        ("utf-16-le", (0, 1, 0, 1)),
+        ("utf-16-be", (1, 0, 1, 0)),
+        ("utf-32-le", (0, 1, 1, 1)),
+        ("utf-32-be", (1, 1, 1, 0)),
+    ):
+        if all(nuls[at] if wide[at] else none[at] for at in range(4)):
             return codec
     return None

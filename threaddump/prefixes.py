@@ -22,8 +22,8 @@ RECORD_LINES = 10_000
 """In so many lines of a record the beginning of a dump is looked for."""
 
 Key = tuple[Any, ...]
-Names = tuple[str | None, str | None, str | None]
-"""Service, instance and host."""
+Names = tuple[str | None, str | None, str | None, str | None]
+"""Service, instance, host, and what runs the container."""
 Peeled = tuple[Key, bytes, bool]
 """What tells streams apart, the line without the wrapper, and whether the line goes on in the next record."""
 
@@ -42,9 +42,11 @@ class Layer(Protocol):
 class Prefix:
     """A prefix that a pattern describes. Its groups name the stream; ``more`` marks a piece of a longer line."""
 
-    def __init__(self, kind: str, pattern: bytes, end: bytes = rb"(?: |(?=[\r\n]|\Z))") -> None:
+    def __init__(
+        self, kind: str, pattern: bytes, end: bytes = rb"(?: |(?=[\r\n]|\Z))", orchestrator: str | None = None
+    ) -> None:
         # The blank at its end may have been trimmed where nothing follows.
-        self.kind, self.pattern = kind, pattern + end
+        self.kind, self.pattern, self._orchestrator = kind, pattern + end, orchestrator
         compiled = re.compile(self.pattern)
         self._match, self._groups = compiled.match, compiled.groupindex
         self._more = self._groups.get("more")
@@ -61,7 +63,7 @@ class Prefix:
         named = {name: _text(key[at - 1]) for name, at in self._groups.items() if at != self._more}
         instance = named.get("instance")
         service = named.get("service") or (re.split(r"[-_.]\d+", instance)[0] if instance else None)
-        return service, instance, named.get("host")
+        return service, instance, named.get("host"), self._orchestrator
 
 
 class Record:
@@ -87,13 +89,15 @@ class Record:
         if text is None:
             return None
         stream = record.get("stream")
-        key = (*(_first(record, names) for names in self.NAMES), stream if isinstance(stream, str) else None)
+        orchestrator = "kubernetes" if "kubernetes" in record else None
+        names = (_first(record, names) for names in self.NAMES)
+        key = (*names, orchestrator, stream if isinstance(stream, str) else None)
         raw = text.encode("utf-8", "surrogatepass")
         more = "log" in record and len(raw) >= DOCKER_PIECE and not raw.endswith(b"\n")
         return key, raw if more or raw.endswith(b"\n") else raw + b"\n", more
 
     def names(self, key: Key) -> Names:
-        return key[0], key[1], key[2]
+        return key[0], key[1], key[2], key[3]
 
 
 def _first(record: dict[str, Any], names: Iterable[str]) -> str | None:
@@ -117,10 +121,11 @@ _TIME = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
 _DATE = rb"[A-Z][a-z]{2} (?:[ \d]\d|\d{4}-\d\d-\d\d) \d\d:\d\d:\d\d(?:\.\d{1,9})?(?: UTC)?"
 _UNIT = rb" (?P<host>[\w.:-]{1,255}) (?P<service>[^\s\[\]:]{1,128})"
 _COMPOSE_NAME = rb"(?P<instance>[A-Za-z0-9][\w.-]{0,127})(?:@(?P<host>[\w.-]{1,255}))? *\|"
-_KUBECTL = Prefix("kubectl logs --prefix", rb"\[pod/(?P<instance>[^/\]\s]{1,253})/(?P<service>[^/\]\s]{1,253})\]")
+_POD = rb"\[pod/(?P<instance>[^/\]\s]{1,253})/(?P<service>[^/\]\s]{1,253})\]"
+_KUBECTL = Prefix("kubectl logs --prefix", _POD, orchestrator="kubernetes")
 _CRI = Prefix("container runtime log (CRI)", _TIME + rb" (stdout|stderr) (?:F|(?P<more>P))(?::\S{0,40})?")
 _STAMP = Prefix("kubectl logs --timestamps", _TIME)
-_COMPOSE = Prefix("docker compose logs", _COMPOSE_NAME)
+_COMPOSE = Prefix("docker compose logs", _COMPOSE_NAME, orchestrator="compose")
 _JOURNAL = Prefix("journald or syslog", rb"(?:<\d{1,3}>)?" + _DATE + _UNIT + rb"(?:\[(\d{1,10})\])?:")
 _JOURNAL_ISO = Prefix("journald or syslog", rb"(?:<\d{1,3}>)?" + _TIME + _UNIT + rb"\[(\d{1,10})\]:")
 _SYSLOG = Prefix(

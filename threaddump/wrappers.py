@@ -216,7 +216,7 @@ class _Stream:
             dump.event = replace(dump.event, line=original(dump.event.line))
         dump.problems = [replace(problem, line=original(problem.line)) for problem in dump.problems]
         dump.deadlocks = [replace(deadlock, line=original(deadlock.line)) for deadlock in dump.deadlocks]
-        dump.service, dump.instance, dump.host = self.names
+        dump.service, dump.instance, dump.host, dump.orchestrator = self.names
         if done > KEPT:
             del self.numbers[:done]
             self.offset += done
@@ -333,8 +333,10 @@ class Streams:
             if len(self._streams) >= STREAMS and self._last is not None:
                 return self._last
             named = [layer.names(part) for layer, part in layers if part]
-            service, instance, host = (next((names[at] for names in named if names[at]), None) for at in range(3))
-            stream = _Stream((service, instance, host))
+            service, instance, host, orchestrator = (
+                next((names[at] for names in named if names[at]), None) for at in range(4)
+            )
+            stream = _Stream((service, instance, host, orchestrator))
             self._streams[key] = stream
         stream.mail = stream.mail or any(layer is QUOTE for layer, _ in layers)
         for end in range(len(key)):

@@ -4,6 +4,8 @@ A parser is one module of this package that offers
 
 ``FORMAT``
     its id in the report contract, for example ``"hotspot"``
+``FAMILY``
+    the runtime that prints it, as in ``Dump.family``
 ``TITLE``, ``CAPTURE``
     what the format is called, and how to take such a dump: pairs of a command and a remark
 ``INITIALS``
@@ -40,6 +42,7 @@ class Parser(Protocol):
     """What a parser module offers; see the package's docstring."""
 
     FORMAT: str
+    FAMILY: str
     TITLE: str
     CAPTURE: tuple[tuple[str, str], ...]
     INITIALS: bytes

@@ -30,6 +30,7 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Held, Lock, Thread
 
 FORMAT = "actuator"
+FAMILY = "jvm"
 TITLE = "Spring Boot /actuator/threaddump"
 CAPTURE = (("curl -s http://HOST:PORT/actuator/threaddump", "JSON; the endpoint has to be exposed"),)
 INITIALS = b' \t{["'

@@ -32,6 +32,7 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, number_of, text
 
 FORMAT = "faulthandler"
+FAMILY = "python"
 TITLE = "faulthandler, Python 3.3 to 3.15"
 CAPTURE = (
     (

@@ -45,6 +45,7 @@ from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump, Frame, Held, Lock, Problem, ReportedDeadlock, Stack, Thread
 
 FORMAT = "hotspot"
+FAMILY = "jvm"
 TITLE = "HotSpot thread dump, JDK 1.3 to 25"
 CAPTURE = (
     ("jcmd PID Thread.print -l -e", "with owners of java.util.concurrent locks"),

@@ -51,6 +51,7 @@ from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump, Event, Frame, Held, Lock, ReportedDeadlock, Stack, Thread
 
 FORMAT = "javacore"
+FAMILY = "jvm"
 TITLE = "javacore of IBM's JVM or OpenJ9"
 CAPTURE = (
     ("kill -3 PID", "the JVM writes javacore.DATE.TIME.PID.NUMBER.txt into its working directory"),

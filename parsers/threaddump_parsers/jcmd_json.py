@@ -50,6 +50,7 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Held, Thread
 
 FORMAT = "jcmd-json"
+FAMILY = "jvm"
 TITLE = "Thread.dump_to_file, JSON, JDK 21 and later"
 CAPTURE = (
     (

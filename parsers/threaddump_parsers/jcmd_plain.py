@@ -33,6 +33,7 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Held, Thread
 
 FORMAT = "jcmd-plain"
+FAMILY = "jvm"
 TITLE = "Thread.dump_to_file, plain, JDK 21 and later"
 CAPTURE = (("jcmd PID Thread.dump_to_file -format=plain FILE", "all virtual threads; states and locks from JDK 24 on"),)
 INITIALS = b"2#T"

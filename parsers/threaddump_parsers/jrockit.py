@@ -49,6 +49,7 @@ from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump, Frame, Held, Lock, ReportedDeadlock, Thread
 
 FORMAT = "jrockit"
+FAMILY = "jvm"
 TITLE = "JRockit thread dump"
 CAPTURE = (
     ("jrcmd PID print_threads", "with locks and their chains"),

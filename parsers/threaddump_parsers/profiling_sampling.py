@@ -36,6 +36,7 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "profiling-sampling"
+FAMILY = "python"
 TITLE = "profiling.sampling, Python 3.15"
 CAPTURE = (
     (

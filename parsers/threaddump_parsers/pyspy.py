@@ -33,6 +33,7 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, number_of, text
 
 FORMAT = "py-spy"
+FAMILY = "python"
 TITLE = "py-spy dump 0.1 to 0.4"
 CAPTURE = (
     (

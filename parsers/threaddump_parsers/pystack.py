@@ -29,6 +29,7 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "pystack"
+FAMILY = "python"
 TITLE = "pystack"
 CAPTURE = (
     ("pystack remote PID", "--native, --locals"),

@@ -49,6 +49,7 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Held, Lock, Thread
 
 FORMAT = "threadmxbean"
+FAMILY = "jvm"
 TITLE = "ThreadInfo text: ThreadMXBean, Jenkins, Hadoop, VisualVM"
 CAPTURE = (
     ("curl -s http://HOST:PORT/stacks", "Hadoop's servers"),

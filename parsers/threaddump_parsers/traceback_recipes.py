@@ -35,6 +35,7 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "traceback"
+FAMILY = "python"
 TITLE = "sys._current_frames() recipes"
 CAPTURE = (
     (

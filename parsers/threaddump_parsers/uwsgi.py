@@ -22,6 +22,7 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "uwsgi"
+FAMILY = "python"
 TITLE = "uWSGI's Python tracebacker"
 CAPTURE = (("uwsgi --connect-and-read /tmp/tbsocket1", "where uWSGI runs with --py-tracebacker /tmp/tbsocket"),)
 INITIALS = b"t*\x1b"
