@@ -21,8 +21,9 @@ from dumps import (
     times,
 )
 from threaddump.analysis import analyze
+from threaddump.hints import series_hint
 from threaddump.sources import InputError, Source
-from threaddump_parsers.model import Dump
+from threaddump_parsers.model import Dump, OsFacts
 
 
 def hints(made: Dump) -> list[str]:
@@ -163,6 +164,14 @@ def test_one_dump_with_a_finding_asks_for_more(name: str, loop: str) -> None:
     ((*_, last),) = report_hints(goldens.content(name))
     assert last.startswith("three dumps, 10 s apart, tell stuck from slow: for i in 1 2 3; do ")
     assert loop in last
+
+
+def test_a_captured_dump_is_captured_again() -> None:
+    made = dump(STUCK, pid=7)
+    made.os = OsFacts(900)
+    assert series_hint(made, analyzed(made).findings) == (
+        "three dumps, 10 s apart, tell stuck from slow: threaddump capture 7 --count 3 --interval 10s"
+    )
 
 
 def test_a_series_is_not_asked_for_when_there_is_one() -> None:

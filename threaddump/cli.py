@@ -451,13 +451,6 @@ def explain(
         explained.write(answer, out, *_screen(out))
 
 
-class ListFormat(StrEnum):
-    """Output formats of a list."""
-
-    terminal = "terminal"
-    json = "json"
-
-
 @app.command(
     name="formats",
     short_help="List what can be read, and how to take it.",

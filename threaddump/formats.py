@@ -14,7 +14,7 @@ from threaddump_parsers import Parser, parsers
 if TYPE_CHECKING:
     from threaddump.reports.text import Line
 
-FAMILIES = {"jvm": "JVM", "python": "Python", "go": "Go", "native": "Native code"}
+FAMILIES = {"jvm": "JVM", "python": "Python", "go": "Go", "native": "Native code", "any": "Any process"}
 ANY_FAMILY = "Others"
 WRAPPERS = (
     "kubectl logs (--prefix, --timestamps)",

@@ -27,9 +27,13 @@ def series_hint(dump: Dump, findings: list[Finding]) -> str | None:
     """The command for more dumps of the process, where something in this one looks stuck."""
     if not any(SEVERITIES.index(finding.severity) <= SEVERITIES.index("medium") for finding in findings):
         return None
-    command, file = _again(dump)
-    inside = command if file is None else f"{command} > dump-$i.{file}"
-    return f"three dumps, {PAUSE} s apart, tell stuck from slow: for i in 1 2 3; do {inside}; sleep {PAUSE}; done"
+    if dump.os is not None:
+        loop = f"threaddump capture {_pid(dump)} --count 3 --interval {PAUSE}s"
+    else:
+        command, file = _again(dump)
+        inside = command if file is None else f"{command} > dump-$i.{file}"
+        loop = f"for i in 1 2 3; do {inside}; sleep {PAUSE}; done"
+    return f"three dumps, {PAUSE} s apart, tell stuck from slow: {loop}"
 
 
 def _again(dump: Dump) -> tuple[str, str | None]:

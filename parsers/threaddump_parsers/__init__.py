@@ -5,7 +5,7 @@ A parser is one module of this package that offers
 ``FORMAT``
     its id in the report contract, for example ``"hotspot"``
 ``FAMILY``
-    the runtime that prints it, as in ``Dump.family``
+    the runtime that prints it, as in ``Dump.family``; ``any`` where it is not the runtime
 ``TITLE``, ``CAPTURE``
     what the format is called, and how to take such a dump: pairs of a command and a remark
 ``INITIALS``
