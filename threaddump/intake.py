@@ -14,7 +14,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from threaddump.archives import Unpacked, damage_hint
-from threaddump.prefixes import from_html, is_html
+from threaddump.prefixes import from_html, has_curly_quotes, is_html, straight
 from threaddump.sources import InputError, Source, reading_failed
 from threaddump.unreadable import binary, why_no_dump
 from threaddump.wrappers import CONTEXT, Unwrapper, Watch
@@ -104,7 +104,7 @@ def _with_facts(parsed: Iterator[Dump]) -> Iterator[Dump]:
 def is_plain(sample: bytes) -> bool:
     """Whether the lines are the file's own bytes, so that parts of it can be read on their own."""
     marked = any(sample.startswith(mark) for mark, _ in _MARKS)
-    changed = marked or b"\x1b" in sample or is_html(sample) or _has_old_line_ends(sample)
+    changed = marked or b"\x1b" in sample or is_html(sample) or has_curly_quotes(sample) or _has_old_line_ends(sample)
     return not changed and _wide_without_mark(sample) is None and binary(sample) is None
 
 
@@ -123,7 +123,8 @@ def _next_stretch(lines: Lines, unwrapper: Unwrapper, refused: int) -> tuple[int
             streams = unwrapper.at((number, line), before)
             if streams is not None:
                 return number, streams.dumps()
-            before.append((number, line))
+            if not line.isspace():
+                before.append((number, line))
             looking = unwrapper.looked_ahead
             if looking:
                 break  # and go on with a new iterator
@@ -146,6 +147,8 @@ def _lines(sample: bytes, stream: BinaryIO, name: str) -> Iterator[bytes]:
         lines = chain(lines, iter(partial(stream.readline, LINE_LIMIT), b""))
     if b"\x1b" in sample:
         lines = (_ANSI.sub(b"", line) if b"\x1b" in line else line for line in lines)
+    if has_curly_quotes(sample):
+        lines = map(straight, lines)
     return from_html(lines, sample) if is_html(sample) else lines
 
 

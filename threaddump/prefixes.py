@@ -66,6 +66,24 @@ class Prefix:
         return service, instance, named.get("host"), self._orchestrator
 
 
+class Breaks:
+    """Lines of a dump within one line of HTML."""
+
+    kind = "HTML"
+    pattern = b"<br>"
+    _TAGS = re.compile(rb"(?:\s*</?\w{1,20}\b[^<>\n]{0,200}>)+")
+    _BREAK = re.compile(rb"<br ?/?>(?:</?(?:p|div|span)>)*", re.IGNORECASE)
+
+    def peel(self, line: bytes) -> Peeled | None:
+        if b"<br" not in line and b"<BR" not in line:
+            return None
+        text = self._BREAK.sub(b"\n", self._TAGS.sub(b"", line, count=1))
+        return (), text if text.endswith(b"\n") else text + b"\n", False
+
+    def names(self, _key: Key) -> Names:
+        return None, None, None, None
+
+
 class Record:
     """A log record, one JSON object in a line: docker's json-file, ECS, ``journalctl -o json`` and others."""
 
@@ -144,7 +162,7 @@ LAYERS: dict[int, tuple[Layer, ...]] = {
     **dict.fromkeys(b"0123456789", _STAMPED),
     ord("["): (_KUBECTL,),
     ord("{"): (Record(),),
-    ord("<"): (_JOURNAL, _JOURNAL_ISO, _SYSLOG, _TAGS),
+    ord("<"): (_JOURNAL, _JOURNAL_ISO, _SYSLOG, _TAGS, Breaks()),
     ord(">"): (QUOTE,),
 }
 """Known wrappers by the first byte of the line."""
@@ -251,11 +269,15 @@ def cut(text: bytes) -> list[bytes]:
 # HTML: in the whole file, for a title line has nothing that would be escaped.
 
 _ESCAPED = re.compile(
-    rb"&(?:quot|#34|#x22); (?:#\d|\[\d|daemon |prio=|os_prio=|tid=)|File &quot;|\): &quot;|"
+    rb"&(?:quot|#34|#x22); (?:#\d|\[\d|daemon |prio=|os_prio=|tid=|[Ii]d=)|File &quot;|\): &quot;|"
+    rb"3XMTHREADINFO(?: |&nbsp;){1,12}&quot;|"
     rb"- (?:locked|waiting [a-z ]{0,30}|parking to wait for) {1,2}&lt;|&lt;(?:module|lambda|listcomp|genexpr)&gt; \("
 )
 _OPENING = re.compile(rb"<(?:pre|textarea)\b[^<>]*>", re.IGNORECASE)
-_CLOSING = re.compile(rb"</(?:pre|textarea)>|<br ?/?>(?=\s*\Z)", re.IGNORECASE)
+_LEADING = re.compile(rb"(?:\s*</?(?:html|body|div|p|span|td|tr|table)\b[^<>\n]{0,200}>)+", re.IGNORECASE)
+_CLOSING = re.compile(
+    rb"</(?:pre|textarea)>|(?:<br ?/?>|</(?:html|body|div|p|span|td|tr|table)>)+(?=\s*\Z)", re.IGNORECASE
+)
 
 
 def is_html(sample: bytes) -> bool:
@@ -278,10 +300,33 @@ def from_html(lines: Iterable[bytes], sample: bytes) -> Iterator[bytes]:
     for line in lines:
         if b"<" in line:
             line = _CLOSING.sub(b"", _OPENING.split(line)[-1])
+            if line.count(b"<br") + line.count(b"<BR") == 0:  # else it is a record of several lines
+                line = _LEADING.sub(b"", line, count=1) if _LEADING.match(line) else line
         if escaped and b"&" in line:
             text = html.unescape(line.decode("utf-8", "surrogateescape")).replace("\xa0", " ")
             line = text.encode("utf-8", "surrogateescape")
         yield line
+
+
+# Word processors, wikis and chats make quotation marks curly: in the whole file, like HTML. The last two are Windows'.
+
+_CURLY = re.compile(rb"\xe2\x80[\x9c-\x9f]|(?<![\x80-\xbf\xc2-\xf4])[\x93\x94]")
+_CURLY_DUMP = re.compile(
+    rb"(?:^|\n)[ \t>]*(?:\xe2\x80[\x9c-\x9f]|[\x93\x94])[^\n]{1,300}(?:\xe2\x80[\x9c-\x9f]|[\x93\x94]) "
+    rb"(?:#\d|\[\d|daemon |prio=|os_prio=|tid=|[Ii]d=|- Thread t@)|File (?:\xe2\x80[\x9c-\x9f]|[\x93\x94])|"
+    rb"(?:hread [^\n]{1,60}\): |3XMTHREADINFO +)(?:\xe2\x80[\x9c-\x9f]|[\x93\x94])"
+)
+
+
+def has_curly_quotes(sample: bytes) -> bool:
+    """Whether the quotation marks of dumps in this file are no longer those that were printed."""
+    curly = b"\xe2\x80\x9c" in sample or b"\xe2\x80\x9d" in sample or b"\x93" in sample or b"\x94" in sample
+    return curly and _CURLY_DUMP.search(sample) is not None
+
+
+def straight(line: bytes) -> bytes:
+    """The line with the quotation marks that a runtime prints."""
+    return line if line.isascii() else _CURLY.sub(b'"', line)
 
 
 _SURE = re.compile(

@@ -329,9 +329,9 @@ class _Reader:
         name = match["vm"].rstrip() if match else title[len(_TITLE[0]) :].rstrip(": \r\n")
         version = _release(match["version"]) if match else None
         first = number
-        if date and number - date[0] == 1:
+        if date and number - date[0] <= 2:  # with a blank line between where a transport doubles line ends
             first = date[0]
-        if pid and first - pid[0] == 1:
+        if pid and first - pid[0] <= 2:
             first = pid[0]
         self.dump = Dump(
             FORMAT,
