@@ -52,7 +52,7 @@ def analyze(
 
     for source in sources:
         read = partial(_analyze_source, rules=rules, stuck_after=stuck_after)
-        for text, (dump, fingerprint, snapshot) in from_each(source, read, fail):
+        for text, (dump, fingerprint, state) in from_each(source, read, fail):
             dump.member = text.member
             dump.rename(f"d{len(report.dumps) + 1}")
             alike = seen.setdefault(fingerprint, [])
@@ -62,7 +62,7 @@ def analyze(
             else:
                 dump.duplicate_of = first.id
             report.dumps.append(dump)
-            snapshots.append((dump, snapshot))
+            snapshots.append((dump, state))
     if len(snapshots) > 1:
         from threaddump.series.compare import series
         from threaddump.series.findings import over_time
