@@ -253,7 +253,8 @@ class _Reader:
         self.date: tuple[int, str] | None = None
         self.pid: tuple[int, int] | None = None
         for number, line in lines.last:
-            self._prelude(number, line.strip())
+            if not self._prelude(number, line.strip()) and not line.isspace():
+                self.date = self.pid = None
         self._reset()
 
     def _reset(self) -> None:
@@ -329,7 +330,7 @@ class _Reader:
         name = match["vm"].rstrip() if match else title[len(_TITLE[0]) :].rstrip(": \r\n")
         version = _release(match["version"]) if match else None
         first = number
-        if date and number - date[0] <= 2:  # with a blank line between where a transport doubles line ends
+        if date and number - date[0] <= 2:
             first = date[0]
         if pid and first - pid[0] <= 2:
             first = pid[0]
@@ -635,6 +636,7 @@ class _Reader:
         if self._prelude(number, text):
             self.before.append((number, line))
             return None
+        self.date = self.pid = None  # they stand right above a title, but for blank lines
         dump = self.dump
         other = threaddump_parsers.claimant(line)
         if dump is None or (self.ends(number, line) if other is None else other.FORMAT != FORMAT):
