@@ -270,6 +270,10 @@ EXAMPLES: dict[str, Example] = {
         dump([thread("t", "java.lang.Thread.join", "java.lang.ApplicationShutdownHooks.runHooks", state="WAITING")]),
         dump([thread("DestroyJavaVM", state="RUNNABLE")]),
     ),
+    "process-died": Example(
+        dump([thread("job", "native:strlen", *PY_THREAD, state="IDLE")], "python", died="Segmentation fault"),
+        dump([thread("job", "native:strlen", *PY_THREAD, state="IDLE")], "python"),
+    ),
     "truncated-input": Example(dump(running(1), truncated=["the end is missing"]), dump(running(1))),
     "c-call-kind-unknown": Example(
         dump([thread("job", "shop/stock.py:get@9", *PY_THREAD, state="IDLE")], "python"),

@@ -525,7 +525,7 @@ def test_a_healthy_service_raises_no_alarm(path: Path) -> None:
 
 
 IDLE_IN_LAB = ("asyncio_tasks", "queue_idle_workers", "sleep_join", "vthreads-25", "weirdnames-17", "eliminated-17")
-SHOWS_MORE = re.compile("/dump_to_file|py315-dump/.*[.]async")
+SHOWS_MORE = re.compile("/dump_to_file|py315-dump/.*[.]async|/asyncio-ps/|[.]callgraph[.]")
 """Ways that show the virtual threads or tasks of these programs as well, and among those some do wait for a lock."""
 
 

@@ -36,9 +36,13 @@ ANY_WAIT = "WAITING|TIMED_WAITING"
 """The state of a thread in a dump that does not tell waits with a timeout from those without."""
 UNTIMED_PARK = "java.util.concurrent.locks.LockSupport.park"
 CLASS_INIT = "class-init:"
-"""Begins the id of the lock under which HotSpot initialises a class; it prints the class alone."""
+"""Begins the id of the lock under which HotSpot initialises a class; it prints the class alone.
+
+Before 17 it does not even print that, and the lock has no id."""
 J9_CLASS_INIT = "java.lang.J9VMInternals$ClassInitializationLock"
 """The object that J9 has for it."""
+WANTS_GIL = re.compile("waiting for (?:the )?gil", re.IGNORECASE)
+"""The words of ``profiling.sampling``, of pystack and of gdb for a thread that waits for the interpreter lock."""
 SHARED_ROOTS = {
     "org.apache": 3,
     "org.apache.commons": 4,
@@ -154,6 +158,10 @@ class Classifier:
             return Verdict("idle")
         if thread.state == "BLOCKED" and thread.blocked_on is not None:
             return Verdict("lock-wait", None, self.catalog.by_id.get("jvm.sync.monitor"), timed=False)
+        if verdict is not None and WANTS_GIL.search(thread.printed_state or ""):
+            return replace(verdict, kind="running")  # ready to run
+        if thread.awaits:
+            return replace(verdict or Verdict("unknown"), kind="sync-wait")  # for the ends of other tasks
         return verdict or Verdict("unknown")
 
     def _classify(self, stack: Stack, state: str | None, version: str | None) -> Verdict:
@@ -175,7 +183,8 @@ class Classifier:
             return Verdict(kind, None, None, self.shown(stack[top]), caller, app, None, "", request)
         index, entry = winner
         kind = entry.kind or "unknown"
-        if kind == "idle" and state == "RUNNABLE" and primitive is None and index > 0 and _busy_above(keys, matched):
+        at_work = primitive is None or primitive[1].kind == "running"
+        if kind == "idle" and state == "RUNNABLE" and at_work and index > 0 and _busy_above(keys, matched):
             kind = "running"  # a loop's frame alone proves nothing: above it the loop does its work
         blocking = index
         if kind in {"external-call", "io", "running", "sleep"} and primitive is not None:
@@ -307,6 +316,8 @@ class Classifier:
     def shown(self, frame: Frame) -> str:
         """How a report names this frame."""
         key = self.key(frame)
+        if self.family == "python" and frame.file is None:
+            return frame.function
         if self.family == "python" and not key.startswith("native:"):
             return f"{key.rpartition(':')[0]}:{frame.function}"
         return key.removeprefix("native:")
@@ -330,7 +341,9 @@ class Classifier:
         """Whether the wait has a timeout, and how that is known."""
         if primitive is not None and entry.kind == "external-call" and primitive.kind == "external-call":
             if primitive.timed == "never":
-                return False, f"{primitive.match[0]} without a timed read on the stack: no timeout was set"
+                if any(".timed" in glob for glob in primitive.forbids):
+                    return False, f"{primitive.match[0]} without its timed form on the stack: no timeout was set"
+                return False, f"{primitive.match[0]} never has a timeout"
             if primitive.timed == "always":
                 return True, f"{primitive.match[0]} is there only when a timeout was set"
         if entry.timed == "never":
@@ -500,6 +513,8 @@ def frame_key(frame: Frame, family: str) -> str:
     if frame.native:
         symbol = _NATIVE_SUFFIX.sub("", frame.function).partition("(")[0].lstrip("_")
         return f"native:{symbol.removeprefix('GI_').lstrip('_')}"
+    if frame.file is None:
+        return f"?:{frame.function}"  # qualified: without a file the class is all that tells whose it is
     path = python_path(frame.file or "?")
     return f"{path}:{frame.function.rpartition('.')[2]}"
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from threaddump.findings.facts import Facts
 from threaddump.report import SEVERITIES, Finding
+from threaddump.waits.owners import listed_with_l
 from threaddump_parsers.model import Dump
 
 Rule = Callable[[Facts], Iterator[str]]
@@ -85,8 +86,9 @@ def _thread_print(dump: Dump) -> str:
 
 def _lock_owners(facts: Facts) -> Iterator[str]:
     """Only ``-l`` makes HotSpot print who owns a lock of ``java.util.concurrent``."""
-    unowned = any(lock.type == "synchronizer" and lock.owner is None for lock in facts.waits.locks)
-    if facts.dump.format == "hotspot" and unowned and not facts.dump.ownable_synchronizers:
+    if facts.dump.format != "hotspot":
+        return
+    if any(lock.owner is None and listed_with_l(lock.class_name, facts.dump) for lock in facts.waits.locks):
         yield f"owners of java.util.concurrent locks: {_thread_print(facts.dump)}"
 
 
@@ -137,7 +139,7 @@ def _untimed(facts: Facts) -> bool:
 def _python_options(facts: Facts) -> Iterator[str]:
     """Native frames and local variables, where the dump has none and something is open."""
     dump = facts.dump
-    if dump.family != "python":
+    if dump.family != "python" or dump.format in {"gdb-py", "asyncio"}:
         return
     options = []
     if _unknown(facts) and not any(frame.native for thread in dump.threads for frame in thread.stack):
@@ -161,6 +163,31 @@ def _python_options(facts: Facts) -> Iterator[str]:
         yield f"{what}: {where}py-spy dump{flags} --pid {pid}"
 
 
+def _gdb(facts: Facts) -> Iterator[str]:
+    """gdb's ``bt`` of Python 3.11 and later has C frames alone, its ``py-bt`` Python's alone."""
+    dump = facts.dump
+    if dump.format != "gdb-py" or not _unknown(facts):
+        return
+    py_spy = f"{_where(dump)}py-spy dump --native --pid {_pid(dump)}"
+    if all(frame.native for thread in dump.threads for frame in thread.stack):
+        yield f"which Python function called: {py_spy}, or gdb's thread apply all py-bt"
+    else:
+        yield f"what a C call waits for: {py_spy}"
+
+
+def _tasks(facts: Facts) -> Iterator[str]:
+    """A list of asyncio's tasks does not show the loop's own thread."""
+    dump = facts.dump
+    if dump.format != "asyncio":
+        return
+    yield f"what runs or blocks the loop's thread: {_where(dump)}py-spy dump --pid {_pid(dump)}"
+    suspended = (thread.state == "IDLE" for thread in dump.threads)
+    if any(verdict.kind == "unknown" and idle for verdict, idle in zip(facts.verdicts, suspended, strict=True)):
+        yield (
+            f"what a suspended task waits for, from Python 3.14: {_where(dump)}python -m asyncio pstree {_pid(dump)}"
+        )
+
+
 RULES: tuple[Rule, ...] = (
     _lock_owners,
     _virtual_threads,
@@ -168,4 +195,6 @@ RULES: tuple[Rule, ...] = (
     _whole_stacks,
     _serviceability_agent,
     _python_options,
+    _gdb,
+    _tasks,
 )

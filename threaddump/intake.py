@@ -177,18 +177,20 @@ def _decoded(sample: bytes, stream: BinaryIO, encoding: str | None) -> Iterator[
 
 
 def _wide_without_mark(sample: bytes) -> str | None:
-    """PowerShell and editors may drop the mark. ASCII text has NULs in the same one of two bytes, or three of four."""
+    """PowerShell and editors may drop the mark: of mostly ASCII text one of two bytes is NUL, or three of four.
+
+    Box-drawing and other characters are few enough not to hide that.
+    """
     head = sample[:4096]
     if len(head) < 4:
         return None
-    nuls = [head[at::4].count(0) > 0.9 * len(head[at::4]) for at in range(4)]
-    none = [head[at::4].count(0) == 0 for at in range(4)]
+    shares = [head[at::4].count(0) / len(head[at::4]) for at in range(4)]
     for codec, wide in (
         ("utf-16-le", (0, 1, 0, 1)),
         ("utf-16-be", (1, 0, 1, 0)),
         ("utf-32-le", (0, 1, 1, 1)),
         ("utf-32-be", (1, 1, 1, 0)),
     ):
-        if all(nuls[at] if wide[at] else none[at] for at in range(4)):
+        if all(share > 0.7 if wide[at] else share < 0.1 for at, share in enumerate(shares)):
             return codec
     return None

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Protocol
 
-from threaddump_parsers import claimant
+from threaddump_parsers import claimant, parsers
 
 DEPTH = 4
 DOCKER_PIECE = 16_000
@@ -172,11 +172,10 @@ _GATE = re.compile(
 """The cheap test: every line of a log passes here."""
 
 _SIGNATURE = re.compile(
-    rb'Full thread dump |Process \d{1,10}: |(?:Current t|T)hread (?:0x[0-9a-fA-F]|\d+ \()|Timeout \(\d|"[^"\n]|'
-    rb'Traceback for thread |Stack dump|#\d{1,19} "|# Thread|thread_id = |<_?\w{0,30}Thread\(|~{5,} ?Stack of |'
-    rb"Dumping stack traces|Threads running|={10,} Thread Dump =|-{3,} {3,}Thread #\d|goroutine \d{1,19} [ \[]|"
-    rb"0SECTION +[A-Z]|={5} FULL THREAD DUMP"
+    b"|".join(signature for parser in parsers() if (signature := getattr(parser, "SIGNATURE", b"")))
 )
+"""How dumps begin, where a prefix of no known kind stands before it."""
+_WORDS = tuple(dict.fromkeys(word for parser in parsers() for word in getattr(parser, "WORDS", ())))
 _LEVEL = rb"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|SEVERE|CRITICAL|FATAL)"
 _VARYING = re.compile(
     rb"(?P<level>\b" + _LEVEL + rb"\b)|(?P<time>" + _TIME + rb")|(?P<number>(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_]))|"
@@ -203,16 +202,10 @@ def _shape(prefix: bytes) -> Prefix:
 
 def has_words(line: bytes) -> bool:
     """Whether the words of a dump may stand in this line: a cheap test."""
-    return (
-        b"hread" in line
-        or b"FULL THREAD" in line
-        or b"0SECTION " in line
-        or b"d=" in line
-        or b"Process " in line
-        or b"#" in line
-        or b"Stack of " in line
-        or b"goroutine " in line
-    )
+    for word in _WORDS:  # noqa: SIM110  (no generator: every line of a log passes here)
+        if word in line:
+            return True
+    return False
 
 
 def _unknown_prefix(line: bytes) -> Prefix | None:

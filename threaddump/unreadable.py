@@ -32,14 +32,27 @@ _MESSAGES = (
         "run it as the target's user or root; in a container add the capability SYS_PTRACE: sudo py-spy dump --pid PID",
     ),
     (
-        rb"No such process|Failed to get process executable name|Could not read the contents of /proc",
+        rb"No such process|Failed to get process executable name|Could not read the contents of /proc"
+        rb"|No such file or directory: '/proc/\d",
         "the tool found no such process",
         "find the pid: jps -l, or pgrep -af 'java|python'",
     ),
     (
         rb"Failed to find python version|Unsupported version of Python|Could not determine python version",
-        "py-spy could not read this process: it is not Python, or of a version that this py-spy does not know",
-        "check the pid, and update py-spy: pip install -U py-spy",
+        "the tool could not read this process: it is not Python, or of a version that the tool does not know",
+        "check the pid, and update the tool: pip install -U py-spy pystack",
+    ),
+    (
+        rb"Error retrieving tasks: ",
+        "python -m asyncio could not read this process: it is of another version of Python, or not to be found there",
+        "run the very Python that the process runs (3.14 or later), on its machine or in its container: "
+        "/proc/PID/exe -m asyncio ps PID; before 3.14: py-spy dump --pid PID",
+    ),
+    (
+        rb"Undefined command: +\"py-bt",
+        "gdb does not know py-bt: it did not load the interpreter's python-gdb.py",
+        "install the interpreter's debug symbols (python3-dbg, debuginfo-install python3), or without any: "
+        "py-spy dump --native --pid PID",
     ),
     (
         rb"Attach Listener.*DisableAttachMechanism|attach mechanism is disabled",
@@ -59,7 +72,6 @@ _PARTS = (
     (rb"^=+ FULL THREAD DUMP =+", "a piece of a JRockit dump", "jrockit"),
     (rb"^goroutine profile: total \d", "a goroutine profile without states", "goroutine"),
     (rb"^goroutine \d+ (?:gp=|\[)", "a piece of a goroutine dump", "goroutine"),
-    (rb"^Thread \d+ \((?:Thread 0x[0-9a-f]+ \()?LWP \d+\)", "a gdb backtrace", "gdb-bt"),
     (rb"^\s*java\.lang\.Thread\.State: [A-Z]", "states of Java threads without their headers", "hotspot"),
     (rb'^"[^"\n]*" .{0,200}\btid=', "a thread of a Java dump without its stack", "hotspot"),
     (rb"^\s+at .{1,300}\n\s*- (?:locked|waiting|parking) ", "stacks of Java threads without their headers", "hotspot"),
@@ -92,6 +104,7 @@ _OTHERS = (
         "log in, and check that the endpoint is exposed: management.endpoints.web.exposure.include=threaddump",
     ),
     (rb"^\d+:$|^The following commands are available:", "output of jcmd without a dump", "hotspot"),
+    (rb"^Thread \d+ \((?:Thread 0x[0-9a-f]+ \()?LWP \d+\)", "a gdb backtrace of a process without Python", None),
     (rb"^Traceback \(most recent call last\):", "Python tracebacks (of exceptions, not of threads)", "py-spy"),
     (rb'^  File "[^"\n]+", line \d+,? in ', "Python frames without threads", "py-spy"),
     (rb"^\s+\S+ \([\w./<>-]+\.pyx?:\d+\)\s*$", "frames of py-spy without threads", "py-spy"),

@@ -19,6 +19,9 @@ A parser is one module of this package that offers
 
 and may offer
 
+``SIGNATURE``, ``WORDS``
+    the source of a bytes pattern for how a dump begins, and words of which one stands in each line that it matches: so
+    a dump is found behind the prefix of a logger that nobody knows. Formats that no log holds (JSON) have none
 ``STARTS``
     a bytes pattern that matches where a dump begins and nowhere else, its time stamp included: big files are cut there
     and read in parts, by several processes

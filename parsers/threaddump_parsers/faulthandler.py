@@ -29,7 +29,7 @@ from collections.abc import Iterator
 
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Thread
-from threaddump_parsers.python_frames import DumpReader, clean, number_of, text
+from threaddump_parsers.python_frames import MAX_TEXT, DumpReader, clean, number_of, text
 
 FORMAT = "faulthandler"
 FAMILY = "python"
@@ -42,6 +42,8 @@ CAPTURE = (
     ("PYTHONFAULTHANDLER=1", "fatal errors; dump_traceback_later(SECONDS, repeat=True) for a series"),
 )
 INITIALS = b"TCS<FW "
+SIGNATURE = rb"(?:Current t|T)hread 0x[0-9a-fA-F]|Timeout \(\d"
+WORDS = (b"hread 0x", b"Timeout (")
 
 MAX_FRAMES = 100
 """``MAX_FRAME_DEPTH`` of ``Python/traceback.c``."""
@@ -122,6 +124,8 @@ class _Reader(DumpReader):
         self._marker: int | None = None
         """The line of a ``Timeout`` or ``Fatal Python error`` whose threads are still to come."""
         self._one_thread = False
+        self._fatal: str | None = None
+        """What the marker says that the process died of."""
         self._over = False
         """The dump has printed what stands last: the next thread is the next dump's."""
         self._spaced = False
@@ -144,6 +148,8 @@ class _Reader(DumpReader):
         if _is_marker(plain):
             self._marker = self._marker or number
             self._one_thread = self._one_thread or plain == _ONE_THREAD
+            if plain.startswith(_FATAL):
+                self._fatal = text(plain.partition(b": ")[2][:MAX_TEXT])
             return False  # it counts once a thread follows
         if self.dump is not None and self._read_remark(plain):
             self.grammar()
@@ -177,7 +183,10 @@ class _Reader(DumpReader):
         self._lose_frame()
         self._separate(number, plain)
         # 0 is the id of a thread that has not started yet: it tells nobody apart.
-        self.add_thread(Thread(name, number, address=address), address if address != "0x0" else None)
+        thread = Thread(name, number, address=address)
+        self.add_thread(thread, address if address != "0x0" else None)
+        if self.dump is not None and self.dump.died is not None and (plain == _STACK or plain.startswith(b"Current")):
+            self.dump.died_in = thread
         if odd:
             self.complain_now(number, "other output in the line of a thread header", plain)
         return True
@@ -192,6 +201,7 @@ class _Reader(DumpReader):
         only_one = header == _STACK or (self._current and header.startswith(b"Current"))
         if self._marker is not None:
             dump = self.begin(self._marker, number)
+            dump.died, self._fatal = self._fatal, None
             if self._one_thread:
                 dump.truncated.append("one thread only: the runtime cannot show the others while the GIL is disabled")
         elif dump is None or self._over or (dump.threads and (only_one or (self._spaced and not self.blank))):

@@ -53,6 +53,8 @@ CAPTURE = (
     ("kill -3 PID", "no tools needed: it is in the process's standard output, in the middle of its log"),
 )
 INITIALS = b'"F'
+SIGNATURE = rb'Full thread dump |"[^"\n]'
+WORDS = (b"Full thread dump ", b"tid=")
 
 LINE_CACHE = 200_000
 """Distinct lines kept parsed; a dump of a big application has about 20,000."""
@@ -93,6 +95,7 @@ _OS_STATES = {
     b"zombie": "TERMINATED",
 }
 
+_IN_WAIT = "in Object.wait()"
 _STATE_LINE = b"java.lang.Thread.State: "
 _SYNCHRONIZERS = b"Locked ownable synchronizers:"
 _CARRYING = b"Carrying virtual thread #"
@@ -453,7 +456,7 @@ class _Reader:
         if not held and self.relock is None and not self.waits_unnamed and thread.waiting_on is None:
             thread.holds = (*self.owned,)
             return
-        in_wait = bool(thread.stack) and thread.stack[0].function.startswith("java.lang.Object.wait")
+        in_wait = _in_object_wait(thread.stack)
         if in_wait and held and (self.waits_unnamed or (thread.state == "BLOCKED" and thread.waiting_on is None)):
             # Compiled Object.wait prints no object, and up to JDK 8 a notified thread prints "locked" where it wants
             # the monitor back: it is the monitor that the frames took last.
@@ -695,6 +698,10 @@ def _is_heap_line(text: bytes) -> bool:
 def _address(printed: str) -> str:
     """One spelling for an address: macOS JDK 6 and 7 print it without ``0x``, others pad it with zeros."""
     return printed.strip().lower().removeprefix("0x").lstrip("0")
+
+
+def _in_object_wait(stack: Stack) -> bool:
+    return bool(stack) and stack[0].function.startswith("java.lang.Object.wait")
 
 
 def _native_id(nid: bytes | None) -> int | None:

@@ -58,6 +58,8 @@ CAPTURE = (
     ("jcmd PID Dump.java", "the same, and prints the file's name"),
 )
 INITIALS = b"012345"
+SIGNATURE = rb"0SECTION +[A-Z]"
+WORDS = (b"0SECTION ",)
 STARTS = re.compile(rb"^(?:NULL +-+ *\r?\n)?0SECTION +TITLE ", re.MULTILINE)
 
 NOISE_LINES = 500

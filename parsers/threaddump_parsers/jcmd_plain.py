@@ -37,6 +37,8 @@ FAMILY = "jvm"
 TITLE = "Thread.dump_to_file, plain, JDK 21 and later"
 CAPTURE = (("jcmd PID Thread.dump_to_file -format=plain FILE", "all virtual threads; states and locks from JDK 24 on"),)
 INITIALS = b"2#T"
+SIGNATURE = rb'(?:Thread )?#\d{1,19} "'
+WORDS = (b"#",)
 
 _INSTANT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z"
 _TIME = re.compile(_INSTANT.encode() + rb"\s*")

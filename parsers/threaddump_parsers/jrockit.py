@@ -56,6 +56,8 @@ CAPTURE = (
     ("kill -3 PID", "the same, in the process's standard output"),
 )
 INITIALS = b'="T<'
+SIGNATURE = rb"={5} FULL THREAD DUMP"
+WORDS = (b"FULL THREAD",)
 
 _TITLE = b"===== FULL THREAD DUMP ====="
 _TITLE_IN_LOG = re.compile(rb"<[^\n]{0,500}<===== FULL THREAD DUMP =====")

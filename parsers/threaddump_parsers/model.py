@@ -112,6 +112,7 @@ class Thread:
     """The VM's or the thread library's address of the thread (``tid=0x..``, ``Thread 0x..``)."""
     daemon: bool | None = None
     virtual: bool = False
+    """Of the runtime or a library, not of the operating system: a virtual thread, an asyncio task, a greenlet."""
     internal: bool = False
     """A thread of the VM itself (garbage collector, compiler): it has no Java stack."""
     carrier: str | None = None
@@ -128,6 +129,8 @@ class Thread:
     """Locks really owned: what ``Object.wait`` has released and what the compiler removed is not here."""
     wait_released: tuple[Lock, ...] = ()
     """Monitors printed as locked below an ``Object.wait`` frame: released while the thread waits."""
+    awaits: tuple[Thread, ...] = ()
+    """asyncio: the tasks whose ends this task waits for. It goes on when all are done, or the first of them."""
     locals: dict[int, dict[str, str]] | None = None
     """Python: frame index to variable name to its printed value, where the dump has them."""
     call: SystemCall | None = None
@@ -145,7 +148,7 @@ class Thread:
         if self.virtual and self.java_id is not None:
             return f"#{self.java_id}"
         identity = self.native_id if self.address is None else self.address
-        return self.name if identity is None else f"thread {identity}"
+        return self.name if identity is None else f"{'task' if self.virtual else 'thread'} {identity}"
 
 
 @dataclass(slots=True, frozen=True)
@@ -198,6 +201,10 @@ class Dump:
     pid: int | None = None
     command: str | None = None
     event: Event | None = None
+    died: str | None = None
+    """What ended the process, as printed: ``Segmentation fault``, ``SIGSEGV``. None: it lived, or nothing says so."""
+    died_in: Thread | None = None
+    """The thread in which it happened, where the dump says so."""
     threads: list[Thread] = field(default_factory=list)
     deadlocks: list[ReportedDeadlock] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)

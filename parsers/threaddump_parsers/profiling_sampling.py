@@ -45,6 +45,8 @@ CAPTURE = (
     ),
 )
 INITIALS = b"S \t\x1b"
+SIGNATURE = rb"Stack dump"
+WORDS = (b"Stack dump",)
 
 STATES = {"idle": "IDLE", "on CPU": "ACTIVE"}
 """As printed and normalised; a thread that waits for the GIL is neither."""
@@ -136,7 +138,10 @@ class _Reader(DumpReader):
         self._is_task = task is not None
         if pid is not None:
             self.begin(number, number).pid = number_of(pid)
-        self.add_thread(thread, f"task {task[1]}" if task is not None else str(tid))
+        # One thread may have frames in several interpreters: each is printed as a thread.
+        interpreter = re.match(r"interpreter (\d+)", details)
+        key = f"{tid} {interpreter[1] if interpreter is not None else ''}"
+        self.add_thread(thread, f"task {task[1]}" if task is not None else key)
         return True
 
     def settle(self, thread: Thread) -> None:

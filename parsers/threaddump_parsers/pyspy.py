@@ -30,7 +30,7 @@ from collections.abc import Iterator
 
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Thread
-from threaddump_parsers.python_frames import DumpReader, clean, number_of, text
+from threaddump_parsers.python_frames import DumpReader, clean, number_of, signal_name, text
 
 FORMAT = "py-spy"
 FAMILY = "python"
@@ -43,6 +43,8 @@ CAPTURE = (
     ("py-spy dump --core FILE", "of a core file"),
 )
 INITIALS = b"TPS \t"
+SIGNATURE = rb"Process \d{1,10}: |Thread (?:0x[0-9a-fA-F]|\d+ \()"
+WORDS = (b"Process ", b"Thread ")
 
 STATES = {b"idle": "IDLE", b"active": "ACTIVE", b"active+gil": "ACTIVE", b"idle+gil": "IDLE", b"gil": None}
 """As printed and normalised. ``gil`` alone is what ``--core`` prints: nothing runs in a core file."""
@@ -53,7 +55,7 @@ _THREAD = re.compile(_ID + rb'(?: \(([a-z+]{1,12})\))?(: ".*")?', re.DOTALL)
 # A header whose name is broken: by a line break in it, or because the input ends there.
 _BROKEN_THREAD = re.compile(_ID + rb' \(([a-z+]{1,12})\)(: ?|: ".*)', re.DOTALL)
 _PROCESS = re.compile(rb"Process (\d{1,10}): ?(.*)", re.DOTALL)
-_SIGNAL = re.compile(rb"Signal \d{1,3}: ")
+_SIGNAL = re.compile(rb"Signal (\d{1,3}): ")
 
 _HEADERS = (b"Thread ", b"Process ", b"Python v", b"Signal ")
 _INDENTS = (b"    ", b"\t ")
@@ -242,17 +244,17 @@ class _Reader(DumpReader):
             return False
         version, exe = found
         before = [(at, clean(line)) for at, line in self.gap if number - at < _HEADER_LINES]
-        start, pid, command = number, None, None
+        start, pid, command, died = number, None, None, None
         for at, line in reversed(before):
             process = _PROCESS.fullmatch(line)
             if process is not None:
                 start, pid, command = at, int(process[1]), text(process[2]).rstrip()
-            elif _SIGNAL.match(line) and pid is not None:
-                start = at
+            elif (signal := _SIGNAL.match(line)) is not None and pid is not None:
+                start, died = at, signal_name(int(signal[1]))
             elif plain.startswith(b"Python version") and at == number - 1 and b"python" in line.lower():
                 start, command = at, text(line)
         dump = self.begin(start, number)
-        dump.version, dump.pid, dump.command = version, pid, command or exe or None
+        dump.version, dump.pid, dump.command, dump.died = version, pid, command or exe or None, died
         self._core = not exe and not plain.startswith(b"Python version")
         self._flat = False
         return True

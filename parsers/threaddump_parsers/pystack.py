@@ -14,9 +14,11 @@ The innermost frame comes last, functions are bare names, and the name is the op
 and may be missing or wrong. A blank line ends each thread. Status words are ``Has the GIL``, ``Waiting for the GIL``,
 ``Dropping the GIL``, ``Garbage collecting`` and ``Thread terminated``; some need ``--native``.
 
-Three options add to it: ``--locals`` the variables below a frame, ``--native`` the C frames (or one line that says that
-they could not be merged), and one for subinterpreters a line with the interpreter. ``core`` starts with what the core
-file says of the process, and ``Core file information:`` in front (``__main__.py``).
+``--locals`` adds the variables below a frame, ``--native`` the C frames, or one line that says that they could not be
+merged. ``core`` starts with what the core file says of the process and what it died of, ``Core file information:`` in
+front (``__main__.py``). Where there are subinterpreters (pystack 1.7), a line ``  In interpreter 1 []`` stands above
+the frames, with the status words; a thread that has frames in several has several such parts below one header, and each
+is an entry here: which of them runs is not told.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from collections.abc import Iterator
 
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Thread
-from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
+from threaddump_parsers.python_frames import LIVE, DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "pystack"
 FAMILY = "python"
@@ -36,6 +38,8 @@ CAPTURE = (
     ("pystack core FILE", "of a core file"),
 )
 INITIALS = b"TC \x1b"
+SIGNATURE = rb"Traceback for thread "
+WORDS = (b"for thread ",)
 
 _HEADER = b"Traceback for thread "
 _END = b" (most recent call last):"
@@ -51,6 +55,10 @@ _SECTIONS = (b"Arguments:", b"Locals:")
 _INTERPRETER = re.compile(
     rb"\s*(?:In (?:the main interpreter|interpreter \d{1,20})|Not currently attached to any interpreter)"
     rb"(?: \[([^\]]*)\])?:?|Interpreter-(?:\d{1,20}|Unknown)(?: \(main\))?"
+)
+_DIED = re.compile(
+    rb"The process died due (?:a (segmentation fault accessing address): (0x[0-9a-f]{1,16})"
+    rb"|receiving signal (\w{1,20})(?: sent by pid (\d{1,20}))?)"
 )
 _STARTS = (b"Traceback for", b"  Traceback for", b"The frame stack", b"Core file", b"\x1b")
 _INDENT = b"      "
@@ -167,6 +175,8 @@ class _Reader(DumpReader):
         if status:
             thread.printed_state = ", ".join(status)
             thread.gil = "Has the GIL" in status
+            if "Thread terminated" in status:
+                thread.state = "TERMINATED"
 
     def _read_remark(self, number: int, plain: bytes) -> bool:
         """Read a line that is neither a header nor of a frame."""
@@ -187,14 +197,25 @@ class _Reader(DumpReader):
         if not dump.threads:
             return self._read_core(dump, plain)
         if interpreter is not None:
-            if interpreter[1] and self.thread is not None and not self.stack:
-                self._set_status(self.thread, _words(interpreter[1]))
+            if self.thread is not None and plain.startswith(b" "):
+                self._read_part(number, text(plain.strip()), self.thread)
             self.grammar()
             return True
         if plain.startswith(b"* - Unable to merge native stack"):
             self.grammar()
             return True
         return False
+
+    def _read_part(self, number: int, interpreter: str, thread: Thread) -> None:
+        """Read the line above the frames that a thread has in one interpreter."""
+        name, _, words = interpreter.partition(" [")
+        if self.stack:
+            key = f"{thread.native_id} {name}"
+            thread = Thread(thread.name, number, native_id=thread.native_id)
+            self.add_thread(thread, key)
+        self._set_status(thread, _words(words.partition("]")[0].encode()))
+        if name != "In the main interpreter":
+            thread.printed_state = ", ".join(filter(None, (thread.printed_state, name)))
 
     def _read_core(self, dump: Dump, plain: bytes) -> bool:
         """Read what ``core`` prints above the threads."""
@@ -203,6 +224,11 @@ class _Reader(DumpReader):
             dump.pid = number_of(pid[1])
         elif executable is not None:
             dump.command = text(executable[2].strip() or executable[1])
+        elif (died := _DIED.fullmatch(plain)) is not None:
+            name = text(died[3] or b"")
+            if name not in LIVE:
+                sender = f", sent by process {int(died[4])}" if died[4] is not None else ""
+                dump.died = f"{text(died[1])} {text(died[2])}" if died[1] is not None else name + sender
         elif not plain.startswith((b"state: ", b"uid: ", b"The process died", b"The core file seems", b"Interpreter-")):
             return False
         self.grammar()

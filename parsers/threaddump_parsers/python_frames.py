@@ -44,6 +44,19 @@ def number_of(digits: bytes) -> int | None:
     return int(digits) if digits.isdigit() and len(digits) <= 20 else None
 
 
+LIVE = frozenset({"SIGSTOP", "SIGTRAP", "SIGCONT", "SIGTSTP"})
+"""Signals in a core file of a process that lives on: ``gcore`` and debuggers send them."""
+_SIGNALS = {3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
+"""Those whose numbers are the same on Linux and macOS; not all are known to ``signal`` on all platforms."""
+
+
+def signal_name(number: int) -> str | None:
+    """What a process died of by this number; None for 0, SIGTRAP and the signals of a process that was stopped."""
+    if number in {0, 5, 17, 18, 19, 20}:
+        return None
+    return _SIGNALS.get(number, f"signal {number}")
+
+
 class FrameTable:
     """Frames by the line that prints them, and stacks by their frames."""
 
@@ -240,7 +253,7 @@ class DumpReader:
             self.known = _NO_FRAMES.get
             if self.dump is not None:
                 self.dump.end_line = number - 1
-        blank = not line.strip(b" \t\r\n-")  # or the rule that py-spy prints before a subprocess
+        blank = not line.strip(b" \t\r\n-=")  # or a rule: py-spy prints one before a subprocess
         other = None if blank else claimant(line)
         if not blank and (self._ends(number, line) if other is None else other.FORMAT != self.FORMAT):
             # The two lines before it and the line itself.

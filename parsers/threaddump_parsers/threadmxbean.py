@@ -57,6 +57,8 @@ CAPTURE = (
     ("visualvm", "Thread Dump in the context menu of a process; for the JVM's own text use jcmd"),
 )
 INITIALS = b'"TP'
+SIGNATURE = rb'"[^"\n]|Process Thread Dump: |Thread \d{1,19} \('
+WORDS = (b" Id=", b" - Thread t@", b"Thread Dump: ", b"Thread ")
 
 _STATE = "|".join(sorted(STATES))
 _INFO = re.compile(

@@ -14,9 +14,14 @@ The other is what ``Lib/traceback.py`` prints, below a header of the recipe's ow
     --- Thread ID: 140719332234944 ---
     ~~~~~~~~~~ Stack of helper (139633241806528) ~~~~~~~~~~          pytest_timeout.py
      Thread sleeper  (daemon: True, pydevd thread: False)            pydevd_utils.py; its frames have one blank
+    ---------- Thread 140228845962944 "locker" hangs  ----------    hanging_threads.py; its frames have one tab
     worker-0                                                         only if several such names stand above stacks
       File "/usr/lib/python3.11/threading.py", line 982, in run
         self._target(*self._args, **self._kwargs)
+
+``cry`` of Celery (``celery/utils/debug.py``) has bare names, and the variables of the innermost frame below ``LOCAL
+VARIABLES``, as ``pprint`` prints them. manhole has ``File: "`` below ``######### ProcessID=7, ThreadID=140228845962944
+#########``, and some recipes print the source in the line of such a frame.
 
 oslo.reports (``generators/threading.py``) has frames like ``/srv/app/shop.py:7 in pay``, with blank lines between.
 
@@ -44,6 +49,10 @@ CAPTURE = (
     ),
 )
 INITIALS = b" \t#<Tt-=~*+FDM\x1b"
+SIGNATURE = (
+    rb"# Thread|<_?\w{0,30}Thread\(|~{5,} ?Stack of |Dumping stack traces|={10,} Thread Dump =|-{3,} {3,}Thread #\d"
+)
+WORDS = (b"hread", b"Stack of ", b"Dumping stack")
 
 _STARTS = (b'File "', b'File: "')
 _CALLS = b"(most recent call "
@@ -56,6 +65,11 @@ _HEADERS = tuple(
     re.compile(pattern, re.DOTALL)
     for pattern in (
         rb"# (?:Thread ?ID|Thread|Greenlet): ?(?P<who>.+)",
+        rb"# Thread #\d{1,9} \(id=(?P<id>\d{1,20})\)(?:, (?P<name>.+))?",
+        rb"#{3,} ProcessID=\d{1,20}, ThreadID=(?P<id>\d{1,20}) #{3,}",
+        rb"-* *Thread (?P<id>\d{1,20}) \"(?P<name>[^\"]*)\" hangs *-*",
+        rb"Thread (?P<id>\d{5,20}), (?P<who><[\w.]{1,99}\(.*, (?:started|initial|stopped).*\)>):?",
+        rb"[Tt]hread (?P<id>\d{5,20})(?: ={3,})?:?",
         rb"(?:Thread: ?)?(?P<who><[\w.]{1,99}\(.*, (?:started|initial|stopped)(?: daemon)?(?: \d{1,20})?\)>):?",
         rb"Thread (?P<id>0x[1-9a-f][0-9a-f]{0,15})(?:: (?P<name>.+?))??(?: \(daemon=\w{4,5}\))?:?",
         rb"(?:[-=~*#+]{2,} ?)?[Tt]hread ?(?:ID|Id|id|ident)[:=# ] ?"
@@ -78,6 +92,9 @@ _TITLE = re.compile(rb"=+ (?:Thread Dump =+|  +Threads  +=+)")
 _SECTION = re.compile(rb"=+  +\w[\w ]{1,60}=+|=+ END Thread Dump =+|\++ Timeout \++")
 _GURU_FRAME = re.compile(rb"(\S[^\n]{0,4096}?):(\d{1,9}) in ([^\n]{1,500})")
 _NAME = re.compile(rb"[\w.:@#/+-]{1,80}(?: ?\([\w.<>-]{1,80}\))?:?|AnyIO worker thread:?")
+_LOCALS = b"LOCAL VARIABLES"
+_VARIABLE = re.compile(rb"[{ ]'(\w{1,200})': (.*?)[,}]?", re.DOTALL)
+_PROCESS = re.compile(rb"#{3,} ProcessID=(\d{1,20}), ")
 _ROOTS = (b"in _bootstrap", b"in __bootstrap")
 _RECIPE = re.compile(rb"sys\._current_frames|(?:extract|format|print)_stack\(|\bdump_traceback\(")
 _DUMPERS = re.compile(
@@ -149,6 +166,8 @@ def _names_stacks(lines: Lines) -> bool:
                 return True
             name = b" "
         elif not _is_rule(plain):
+            if found and plain == _LOCALS:
+                return True
             name = plain
     return False
 
@@ -160,6 +179,8 @@ def _frame(plain: bytes) -> Frame | None:
         return None
     file, _, position = body[body.index(b'"') + 1 :].partition(b'", line ')
     digits, _, function = position.partition(b", in ")
+    if body.startswith(b"File: "):
+        function = function.partition(b" ")[0]  # the source line may follow
     line = number_of(digits)
     return Frame(text(function), text(file), line) if file and function and line is not None else None
 
@@ -179,6 +200,7 @@ def _header(plain: bytes) -> tuple[str, str | None, bool | None] | None:
             if part.get("who") is not None:
                 return _who(part["who"])
             name, ident, daemon = part.get("name") or b"", part.get("id"), part.get("daemon")
+            name = b"" if name == b"None" else name
             return text(name).strip("'\" "), _hex(ident), None if daemon is None else daemon == b"True"
     return None
 
@@ -222,6 +244,10 @@ class _Reader(DumpReader):
         self._guru = False
         self._foreign = False
         """Whether the frames that come next are not of a thread: an exception's, or after the end."""
+        self._names: set[bytes] = set()
+        """The bare names that the dump has so far."""
+        self._variables: dict[str, str] | None = None
+        """The variables of the innermost frame, while they are being read."""
         self._recipes: set[int] = set()
         """Numbers of the frames, counted from 1, whose source line shows that they write the dump."""
 
@@ -232,6 +258,14 @@ class _Reader(DumpReader):
         return _frame(plain)
 
     def read(self, number: int, line: bytes) -> bool:
+        if self._variables is not None and line[:1] in (b"{", b" ") and not line.startswith(b'  File "'):
+            return self._read_variable(clean(line))
+        if not _is_rule(line.rstrip()):
+            self._variables = None
+        if b"File: " in line and _RECIPE.search(line) and (dumper := _frame(clean(line))) is not None:
+            self.add_frame(number, dumper)
+            self._recipes.add(len(self.stack))
+            return True
         frame = None if self._foreign else self.table.frame(line)
         if frame is not None:
             if self._named_only and self.gap:
@@ -245,6 +279,9 @@ class _Reader(DumpReader):
         header = _header(plain) if line.endswith(b"\n") else None
         if header is not None:
             self._read_thread(number, header)
+            process = _PROCESS.match(plain)
+            if process is not None and self.dump is not None:
+                self.dump.pid = number_of(process[1])
             return True
         if line[:1] in {b" ", b"\t"} and (line.endswith(b"\n") or not b'  File "'.startswith(plain)):
             return self._read_below(number, plain)
@@ -254,6 +291,8 @@ class _Reader(DumpReader):
         (name, address, daemon), before = header, self.dump
         self._foreign = False
         self.add_thread(Thread(name, number, address=address, daemon=daemon), address or _id_in(name))
+        if self.dump is not before:
+            self._names.clear()
         if self.dump is not before and self.dump is not None and self._stamp is not None:
             stamp, self._stamp = self._stamp, None
             self.dump.taken_at = text(stamp[1] + b"T" + stamp[2] + b"." + stamp[3])
@@ -265,11 +304,20 @@ class _Reader(DumpReader):
         at, name = next(((at, plain) for at, plain in reversed(above) if not _is_rule(plain)), (0, b""))
         if _NAME.fullmatch(name):
             self._pending = max(0, self._pending - 1)
+            # No id tells the dumps apart: a name that comes again after a log's lines, or after the main thread, which
+            # is printed last.
+            last = self.dump.threads[-1] if self.dump is not None and self.dump.threads else None
+            if name in self._names and last is not None and (self._pending or last.name == "MainThread"):
+                self.begin(at, at)
+                self._names.clear()
             self._read_thread(at, (text(name.rstrip(b":")), None, None))
+            self._names.add(name)
 
     def _read_below(self, number: int, plain: bytes) -> bool:
         """Read what stands below a frame: its source line, carets, ``[Previous line repeated 7 more times]``."""
         if plain.lstrip().startswith(b"File"):
+            if self._named_only and self.gap:
+                self._read_name()  # the input ends in the first frame of a thread
             self.complain(number, "a frame that cannot be read", plain)
             return False
         if not self.stack or self.gap:
@@ -278,7 +326,19 @@ class _Reader(DumpReader):
             self._recipes.add(len(self.stack))
         return True
 
+    def _read_variable(self, plain: bytes) -> bool:
+        """Read a line of ``{'item': 7,``: the first of a variable has its name."""
+        found = _VARIABLE.fullmatch(plain)
+        if found is not None and self._variables is not None:
+            self._variables[text(found[1])] = text(found[2])
+        return True
+
     def _read_remark(self, number: int, plain: bytes) -> bool:
+        if plain == _LOCALS and self.thread is not None and self.stack and not self._pending:
+            self.grammar()
+            self._variables = {}
+            self.thread.locals = {len(self.stack) - 1: self._variables}
+            return True
         if _is_title(plain):
             self._foreign = False
             self._guru = b"  Threads" in plain
@@ -303,5 +363,6 @@ class _Reader(DumpReader):
         stack = self.stack
         while stack and (len(stack) in self._recipes or _DUMPERS.search(f"{stack[-1].file}:{stack[-1].function}")):
             stack.pop()
+            thread.locals = None
         self._recipes.clear()
         innermost_first(thread, stack)

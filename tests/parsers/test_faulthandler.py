@@ -78,6 +78,20 @@ def stack_of(frames: int) -> str:
     return "".join(f'  File "deep.py", line {n} in dive\n' for n in range(1, frames + 1))
 
 
+FRAME = '  File "/srv/app/shop.py", line 3 in pay\n'
+
+
+def test_what_the_process_died_of() -> None:
+    dumps = parse(
+        f"Fatal Python error: Segmentation fault\n\nThread 0x00000002 (most recent call first):\n{FRAME}\n"
+        f"Current thread 0x00000001 (most recent call first):\n{FRAME}"
+    )
+    assert [(dump.died, dump.died_in) for dump in dumps] == [("Segmentation fault", dumps[0].threads[1])]
+    assert [
+        dump.died for dump in parse(f"Timeout (0:00:01)!\nThread 0x00000002 (most recent call first):\n{FRAME}")
+    ] == [None]
+
+
 def test_a_dump() -> None:
     dump = only(DUMP)
     assert (dump.format, dump.family, dump.runtime, dump.version) == ("faulthandler", "python", "CPython", None)

@@ -63,6 +63,11 @@ def test_tasks_are_entries_of_their_own() -> None:
     assert [thread.virtual for thread in dump.threads] == [True, True]
 
 
+def test_a_thread_with_frames_in_two_interpreters() -> None:
+    second = MAIN.replace("interpreter 0; main thread", "interpreter 1; main thread")
+    assert [len(dump.threads) for dump in parse(f"{MAIN}\n{second}\n{MAIN}")] == [2, 1]
+
+
 def test_a_process_or_a_thread_seen_again_starts_the_next_dump() -> None:
     assert [len(dump.threads) for dump in parse(f"{WEB}\n{MAIN}\n{WEB}\n{MAIN}\n{MAIN}")] == [2, 2, 1]
 

@@ -211,7 +211,8 @@ Thread 51 (idle): "MainThread"
 def test_a_core_file_has_no_states() -> None:
     assert pyspy.claims(CORE.splitlines(keepends=True)[0].encode())
     dump = only(CORE)
-    assert (dump.line, dump.pid, dump.version) == (1, 77, "3.12.1")
+    assert (dump.line, dump.pid, dump.version, dump.died) == (1, 77, "3.12.1", "SIGSEGV")
+    assert [only(CORE.replace("Signal 11", f"Signal {n}")).died for n in (19, 5, 40)] == [None, None, "signal 40"]
     assert [(thread.name, thread.state, thread.printed_state, thread.gil) for thread in dump.threads] == [
         ("MainThread", None, "gil", True),
         ("web-0", None, None, False),

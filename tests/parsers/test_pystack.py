@@ -88,6 +88,24 @@ def test_a_core_file() -> None:
     assert parse(CORE[CORE.index("Core file") :]) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "died"),
+    [
+        (
+            "The process died due a segmentation fault accessing address: 0x8",
+            "segmentation fault accessing address 0x8",
+        ),
+        ("The process died due receiving signal SIGABRT", "SIGABRT"),
+        ("The process died due receiving signal SIGKILL sent by pid 77", "SIGKILL, sent by process 77"),
+        ("The process died due receiving signal SIGSTOP", None),
+        ("The core file seems to have been generated on demand (the process did not crash)", None),
+    ],
+)
+def test_what_the_process_died_of(said: str, died: str | None) -> None:
+    dump = only(CORE[CORE.index("Core file") :].replace("The process died due receiving signal SIGSTOP", said) + MAIN)
+    assert (dump.died, dump.died_in) == (died, None)
+
+
 def test_a_line_says_that_native_frames_are_missing() -> None:
     header, rest = MAIN.split("\n", 1)
     merged = f"{header}\n* - Unable to merge native stack due to insufficient native information - *\n{rest}"
@@ -97,8 +115,16 @@ def test_a_line_says_that_native_frames_are_missing() -> None:
 def test_subinterpreters() -> None:
     header = "Traceback for thread 30 (python) (most recent call last):\n"
     frame = '    (Python) File "/srv/app/shop.py", line 16, in <module>\n        main()\n'
-    (thread,) = only(f"{header}  In the main interpreter [Has the GIL]\n{frame}  In interpreter 2 []\n{frame}").threads
-    assert (functions(thread), thread.gil) == (["<module>", "<module>"], True)
+    text = f"{header}  In the main interpreter [Has the GIL]\n{frame}  In interpreter 2 []\n{frame}"
+    main, second = only(text).threads
+    assert [(functions(thread), thread.gil) for thread in (main, second)] == [
+        (["<module>"], True),
+        (["<module>"], False),
+    ]
+    assert (second.native_id, second.line, second.printed_state) == (30, 5, "In interpreter 2")
+    assert [len(dump.threads) for dump in parse(f"{text}\n{text}")] == [2, 2]
+    detached = f"{header}  Not currently attached to any interpreter []\n\n{text.replace('30', '31')}"
+    assert [len(thread.stack) for thread in only(detached).threads] == [0, 1, 1]
     older = "Interpreter-0 (main)\n" + "".join(f"  {line}\n" for line in f"{header}{frame}".splitlines())
     assert functions(only(older[older.index("\n") + 1 :] + f"\nInterpreter-1\n{MAIN}").threads[0]) == ["<module>"]
 
@@ -106,6 +132,11 @@ def test_subinterpreters() -> None:
 def test_a_thread_without_frames() -> None:
     dump = only(f"The frame stack for thread 7 is empty\n{MAIN}")
     assert [(thread.native_id, len(thread.stack)) for thread in dump.threads] == [(7, 0), (30, 1)]
+
+
+def test_a_thread_that_is_over() -> None:
+    (thread,) = only(MAIN.replace("[Has the GIL]", "[]").replace("[]", "[Thread terminated]")).threads
+    assert (thread.state, thread.printed_state) == ("TERMINATED", "Thread terminated")
 
 
 def test_a_thread_seen_again_starts_the_next_dump() -> None:

@@ -1,4 +1,4 @@
-"""Dumps that processes write of themselves, one trap each; and what holds for all that print the innermost last."""
+"""Dumps that processes write of themselves, one trap each; and what holds for all dumps made of Python's tracebacks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threaddump_parsers import Parser, claimant, parsers, profiling_sampling, pystack, traceback_recipes, uwsgi
+from threaddump_parsers import (
+    Parser,
+    asyncio_tasks,
+    claimant,
+    gdb,
+    gevent,
+    parsers,
+    profiling_sampling,
+    pystack,
+    traceback_recipes,
+    uwsgi,
+)
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump
 
@@ -20,6 +31,9 @@ FORMATS: dict[str, Parser] = {
     "traceback": traceback_recipes,
     "profiling-sampling": profiling_sampling,
     "uwsgi": uwsgi,
+    "gdb-py": gdb,
+    "asyncio": asyncio_tasks,
+    "gevent": gevent,
 }
 SAMPLES = {
     name: sorted(path for path in (FIXTURES / name).iterdir() if not path.name.endswith(".golden.json"))
@@ -118,6 +132,12 @@ HEADERS: dict[str, tuple[str, str | None]] = {
     f"Thread web-1 ({DECIMAL})": ("web-1", A),
     f"~~~~~~ Stack of web-1 ({DECIMAL}) ~~~~~~": ("web-1", A),
     f"# ThreadID: {DECIMAL}": ("", A),
+    f"# Thread #0 (id={DECIMAL}), web-1": ("web-1", A),
+    f"######### ProcessID=17, ThreadID={DECIMAL} #########": ("", A),
+    f'---------- Thread {DECIMAL} "web-1" hangs  ----------': ("web-1", A),
+    f"Thread {DECIMAL}, <Thread(web-1, started daemon {DECIMAL})>:": ("web-1", A),
+    f"thread {DECIMAL}:": ("", A),
+    f"Thread {DECIMAL} {'=' * 64}": ("", A),
     f"# Thread: web-1({DECIMAL})": ("web-1", A),
     f"# Thread: Thread-1 (serve)({DECIMAL})": ("Thread-1 (serve)", A),
     f"# Thread: <Thread(web-1, started daemon {DECIMAL})> (db:prod) (uid:2)": ("web-1", A),
@@ -134,6 +154,40 @@ def test_headers(header: str, body: str) -> None:
     assert [(thread.name, thread.address) for thread in dump.threads[:1]] == [HEADERS[header]]
     assert [[frame.function for frame in thread.stack] for thread in dump.threads] == [["get", "_bootstrap"]] * 2
     assert dump.threads[0].stack is dump.threads[1].stack
+
+
+def test_the_source_in_the_line_of_the_frame() -> None:
+    frames = "".join(
+        f'File: "/srv/app/{file}.py", line 9, in {function}  {source}\n'
+        for file, function, source in (("a", "<lambda>", "get()"), ("b", "get", "with lock, other: pass  # in here"))
+    )
+    dumper = 'File: "/srv/app/a.py", line 3, in debug  for ident, stack in sys._current_frames().items():\n'
+    web, main = only(f"# ThreadID: 12345\n{frames}\n# ThreadID: 12346\n{frames}{dumper}").threads
+    assert [frame.function for frame in web.stack] == ["get", "<lambda>"]
+    assert main.stack is web.stack
+
+
+CRY = f"""\
+web-0
+{"=" * 49}
+{BODY}{"=" * 49}
+LOCAL VARIABLES
+{"=" * 49}
+{{'items': [1,
+           2],
+ 'timeout': None}}
+
+
+"""
+
+
+def test_the_variables_of_celery_are_those_of_the_innermost_frame() -> None:
+    main = CRY.replace("web-0", "MainThread").replace(BODY, MAIN_BODY)
+    dump = only(CRY + CRY.replace("web-0", "web-1") + main)
+    assert [thread.name for thread in dump.threads] == ["web-0", "web-1", "MainThread"]
+    assert [thread.locals for thread in dump.threads] == [{0: {"items": "[1", "timeout": "None"}}] * 2 + [None]
+    assert [[len(each.threads), each.unread_lines] for each in read((CRY + main) * 2)] == [[2, 0], [2, 0]]
+    assert len(only(CRY.replace("web-0", "MainThread")).threads) == 1
 
 
 def test_bare_names_above_stacks() -> None:
@@ -315,9 +369,29 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "names without stacks": lambda n: "MainThread\n" * n,
     "files": lambda n: "thread_id = a" + " filename = b lineno = 1" * n + "\n",
     "threads": lambda n: "".join(f"# ThreadID: {i + 10_000}\n" + 'File: "a", line 1, in f\n' * 3 for i in range(n)),
+    "gdb without Python": lambda n: 'Thread 1 (Thread 0x7f (LWP 7) "a"):\n#0  0x00 in f () at a.c:1\n\n' * n,
+    "gdb arguments": lambda n: (
+        f"{GDB}#1  _PyEval_EvalFrame (f=Frame 0x1, for file a" + ", line 1, in f" * n + ") at a.c:1\n"
+    ),
+    "gdb objects": lambda n: f"{GDB}#1  cfunction_call (func=" + "<built-in method a of " * n + ") at a.c:1\n",
+    "reprs": lambda n: (
+        "<Task pending name='a' coro=<f() running at a" + " wait_for=<Task pending name='b" * n + ">\n" * 2
+    ),
+    "coroutines": lambda n: ("<Task pending" + " coro=<f() running at a" * n + ">\n") * 2,
+    "a graph": lambda n: "* Task(name='a', id=0x1)\n  |   File 'a" + "', line 1, in f" * n + "\n",
+    "awaiters": lambda n: "".join(f"{' ' * 4 * i}* Task(name='t', id={i + 1:#x})\n" for i in range(min(n, 400))),
+    "a row": lambda n: f"{PS}17 0x1 name" + " -> a b" * n + "\n",
+    "a deep tree": lambda n: "└── (T) a\n" + "".join(f"{'    ' * i}└── (T) a\n" for i in range(1, min(n, 400))),
+    "a column": lambda n: f"{AIOMONITOR}| 17  a" + "  b" * n + " |\n",
+    "monitored": lambda n: f"{AIOMONITOR}Stack of <Task name=a" + " coro=>" * n + "\n",
+    "greenlets": lambda n: GEVENT + " +--- <Greenlet" + " at 0x1: a>" * n + "\n",
     "guru": lambda n: "---- Thread #12345 ----\n" + "a:1" * n + " in\n",
 }
 WEB = "Traceback for thread 1 (a) [] (most recent call last):\n"
+GDB = 'Thread 1 (Thread 0x7f (LWP 7) "a"):\nTraceback (most recent call first):\n'
+PS = (FIXTURES / "asyncio" / "ps.txt").read_text("utf-8").splitlines(keepends=True)[0]
+AIOMONITOR = "| Task ID          State    Name     Coroutine  Created Location      Since     |\n"
+GEVENT = f"{'*' * 80}\n* Greenlets\n{'*' * 80}\n---- Thread boundary\n"
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -333,3 +407,74 @@ def test_time_is_linear(name: str) -> None:
 
     seconds(100)
     assert seconds(4_000) < 2
+
+
+# The order of frames
+
+Printed = tuple[str, str, int]
+
+
+def as_faulthandler(frames: list[Printed]) -> str:
+    body = "".join(f'  File "{file}", line {line} in {function}\n' for function, file, line in frames)
+    return f"Current thread {A} (most recent call first):\n{body}"
+
+
+def as_py_bt(frames: list[Printed]) -> str:
+    body = "".join(f'  File "{file}", line {line}, in {function}\n    x = 1\n' for function, file, line in frames)
+    return f"{GDB}{body}"
+
+
+def outermost_first(indent: str, frames: list[Printed]) -> str:
+    return "".join(
+        f'{indent}File "{file}", line {line}, in {function}\n{indent}  x = 1\n' for function, file, line in frames[::-1]
+    )
+
+
+def as_call_graph(frames: list[Printed]) -> str:
+    body = "".join(f"  |   File '{file}', line {line}, in async {function}()\n" for function, file, line in frames)
+    return f"* Task(name='a', id=0x1)\n  + Call stack:\n{body}"
+
+
+def as_uwsgi(frames: list[Printed]) -> str:
+    body = "".join(
+        f"thread_id = a filename = {file} lineno = {at} function = {name}\n" for name, file, at in frames[::-1]
+    )
+    return f"*** uWSGI Python tracebacker output ***\n\n{body}"
+
+
+REPR = "<Task pending name='a' coro=<f() running at /a.py:1> wait_for=<Future pending>>"
+DIALECTS: dict[str, Callable[[list[Printed]], str]] = {
+    "faulthandler": as_faulthandler,
+    "gdb-py": as_py_bt,
+    "traceback": lambda frames: f"# ThreadID: 12345\n{outermost_first('  ', frames)}",
+    "traceback, File:": lambda frames: "# ThreadID: 12345\n" + body_a(outermost_first("  ", frames)),
+    "pystack": lambda frames: WEB + outermost_first("    ", frames).replace('File "', '(Python) File "'),
+    "profiling-sampling": lambda frames: (
+        f"Stack dump, thread 1 (idle; most recent call last):\n{outermost_first('  ', frames)}"
+    ),
+    "uwsgi": as_uwsgi,
+    "asyncio": as_call_graph,
+    "asyncio, print_stack": lambda frames: (
+        f"Stack for {REPR} (most recent call last):\n{outermost_first('  ', frames)}"
+    ),
+    "gevent": lambda frames: f"{GEVENT}<Greenlet at 0x1: a>\n :    Running:\n{outermost_first(' :      ', frames)}",
+}
+FRAMES = st.lists(
+    st.tuples(
+        st.sampled_from(["get", "run", "<lambda>", "<module>", "Shop.get", "outer.<locals>.inner"]),
+        st.sampled_from(["/srv/app/shop.py", "/usr/lib/python3.11/queue.py", "/srv/my app/x, y.py"]),
+        st.integers(1, 9_999),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(FRAMES, st.sampled_from(sorted(DIALECTS)))
+def test_one_stack_is_the_same_in_all_dialects(frames: list[Printed], dialect: str) -> None:
+    if "uwsgi" in dialect:
+        frames = [(function, file.replace(" ", "_"), line) for function, file, line in frames]
+    (dump,) = read(DIALECTS[dialect](frames))
+    (thread,) = dump.threads
+    assert dump.format == dialect.partition(",")[0]
+    assert [(frame.function, frame.file, frame.line) for frame in thread.stack] == frames

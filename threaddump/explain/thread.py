@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from threaddump.catalog import Entry
-from threaddump.classify import ANY_WAIT, CLASS_INIT, is_class_init, is_unnamed_class, weight
+from threaddump.classify import ANY_WAIT, CLASS_INIT, WANTS_GIL, is_class_init, is_unnamed_class, weight
 from threaddump.explain.find import LISTED, thread_words
 from threaddump.explain.layout import LABEL, Answer, labelled, paragraph
 from threaddump.explain.trace import Trace, trace
@@ -55,7 +55,11 @@ def _head_lines(told: Trace, source: str, width: int) -> Iterator[Line]:
     name = f'"{clean(thread.name)}"' if thread.name else thread_words(thread).rpartition(" line ")[0]
     yield from hang([], [(name, "thread"), (f" line {thread.line} of {clean(source)}", "")], width, 0)
     runtime = " ".join(clean(part, 80) for part in (dump.runtime, dump.version) if part)
-    facts = [runtime or dump.family, clean(dump.taken_at or "", 60), "a virtual thread" if thread.virtual else ""]
+    facts = [
+        runtime or dump.family,
+        clean(dump.taken_at or "", 60),
+        _VIRTUAL.get(dump.format, "a virtual thread") if thread.virtual else "",
+    ]
     yield from hang([], [(" · ".join(filter(None, facts)), "dim")], width, 0)
 
 
@@ -119,6 +123,10 @@ def _because(told: Trace) -> str:
         why = "it waits for a class to be initialised" if _initialising(thread) else "its state is BLOCKED"
         named = f", which entry {verdict.entry.id} describes" if verdict.entry and told.winner else ""
         return f"{why}: it cannot enter its top frame{named}"
+    if verdict.entry is None and verdict.kind == "running" and WANTS_GIL.search(thread.printed_state or ""):
+        return f"{clean(thread.printed_state or '', 80)}: it is ready to run"
+    if verdict.entry is None and thread.awaits and verdict.kind == "sync-wait":
+        return "it awaits other tasks"
     if told.winner is None or verdict.entry is None:
         state = told.state or "not known"
         return f"no entry explains its frames, so the state alone decides ({state})"
@@ -262,6 +270,11 @@ def _waits_for(told: Trace) -> list[Segment]:
         return [("a slot; no thread of this dump is seen to hold one", "")]
     if convoy is not None:
         return [(f"an owner that is not known: {clean(convoy.reason, 400)}", "")]
+    awaited = graph.awaits.get(index, ())
+    if awaited:
+        names = ", ".join(_who(facts, task) for task in awaited[:3])
+        more = f" and {len(awaited) - 3} more" if len(awaited) > 3 else ""
+        return [(f"the end{'s' if len(awaited) > 1 else ''} of {names}{more}", "")]
     wanted = lock_id(told.thread)
     lock = next((lock for lock in facts.waits.locks if wanted is not None and lock.id == wanted), None)
     if lock is not None and lock.owner is None and lock.owner_unknown:
@@ -269,6 +282,8 @@ def _waits_for(told: Trace) -> list[Segment]:
     return [(_WAITS_FOR.get(told.verdict.kind, "nobody that the dump names"), "")]
 
 
+_VIRTUAL = {"asyncio": "a task", "gevent": "a greenlet", "profiling-sampling": "a task"}
+"""What an entry that is no thread of the operating system is, by format."""
 _WAITS_FOR = {
     "external-call": "another process; the dump does not say which",
     "io": "the file system or a pipe",

@@ -46,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     loops.event_loop_blocked,
     loops.gil_held,
     stalls.stalled,
+    runtime.process_died,
     signals.permit_wait,
     signals.latch_wait,
     signals.missed_notify,

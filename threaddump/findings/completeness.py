@@ -39,6 +39,7 @@ def c_call_kind_unknown(facts: Facts) -> Iterable[Finding]:
         index
         for index, (thread, verdict) in enumerate(zip(facts.dump.threads, facts.verdicts, strict=True))
         if verdict.kind == "unknown"
+        and not thread.virtual  # a task or a greenlet stands in Python code: what it awaits is no call into C
         and verdict.app_frames
         and index not in facts.waits.graph.convoy_of
         and keys(thread.stack[0]) == verdict.app_frames[0]

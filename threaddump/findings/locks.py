@@ -10,7 +10,9 @@ from threaddump.findings.facts import Facts, of_crew, short, short_class
 from threaddump.groups import QUIET
 from threaddump.report import Chain, ContendedLock, Deadlock, Evidence, Finding, Severity, WaitNode
 from threaddump.waits.convoys import Convoy
+from threaddump.waits.owners import listed_with_l
 
+_AWAITS = "is a task that waits for the end of the next one"
 RING = 6
 """Threads of a cycle that a sentence names."""
 
@@ -40,7 +42,7 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
         id="deadlock",
         severity="critical",
         title=f"deadlock of {len(cycle.threads)} threads ({cycle.type}){behind}",
-        detail=f"Each wants a lock that the next one holds: {ring}. {found}.",
+        detail=f"Each {'wants a lock that the next one holds' if cycle.locks else _AWAITS}: {ring}. {found}.",
         threads=len(cycle.threads) + cycle.behind,
         thread_names=list(cycle.threads),
         evidence=[
@@ -48,12 +50,18 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
             for name, line in zip(cycle.threads, cycle.lines, strict=False)
         ],
         advice=[
-            "do not use one class in the static initialiser of the other"
+            "do not await a task that awaits this one, or bound the wait: asyncio.timeout(...)"
+            if not cycle.locks
+            else "do not use one class in the static initialiser of the other"
             if cycle.type == "class-init"
             else "take the locks in one order everywhere, or use tryLock with a timeout",
-            "restart this process: a deadlock never ends by itself",
+            "restart this process: a deadlock never ends by itself"
+            if cycle.locks
+            else "cancel one of the tasks, or restart this process: such a circle never ends by itself",
         ],
-        recovery=["restart of this process alone; the locks live and die with it"],
+        recovery=["restart of this process alone; the locks live and die with it"]
+        if cycle.locks
+        else ["cancel one of the tasks: the one that awaits it gets a CancelledError, and the circle is open"],
     )
 
 
@@ -154,7 +162,7 @@ def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
             continue  # told by write_lock_starved
         crew = facts.crew(threads)
         # What jcmd prints with -l: HotSpot's threads, but not virtual ones.
-        printed = facts.dump.family == "jvm" and facts.dump.format not in {"javacore", "jrockit"}
+        printed = facts.dump.format not in {"javacore", "jrockit"} and listed_with_l(lock.class_name, facts.dump)
         printed = printed and not all(facts.dump.threads[index].virtual for index in threads)
         which = short_class(lock.class_name)
         which = which if which.startswith("the ") else f"one {which}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from threaddump.classify import WANTS_GIL
 from threaddump.findings.facts import KIND_WORDS, Facts, of_crew, short
 from threaddump.findings.runtime import BLOCKED, Shared, stacks
 from threaddump.report import Finding, Severity
@@ -20,8 +20,8 @@ TRANSPORTS = (
 """The loop's own use of sockets, which does not block."""
 SUSPENDED = ("py.task.", "py.asyncio.")
 """Entries of what a suspended task waits for: in a thread's stack their frames run."""
-WANTS_GIL = re.compile("waiting for (?:the )?gil", re.IGNORECASE)
-"""The words of ``python -m profiling.sampling`` and of pystack for a thread that waits for the interpreter lock."""
+GEVENT_BLOCKED = "appears to be blocked"
+"""The words of gevent's monitor for a thread whose loop does not get on; its greenlets show where."""
 JVM_LOOPS = (
     "netty.channel.nio.NioEventLoop.processSelectedKeys",
     "netty.channel.nio.NioIoHandler.processSelectedKeys",
@@ -44,6 +44,7 @@ def event_loop_blocked(facts: Facts) -> Iterable[Finding]:
     guesses: set[int] = set()
     for shared in stacks(facts):
         if facts.dump.family == "python":
+            loops.update(i for i in shared.threads if facts.dump.threads[i].printed_state == GEVENT_BLOCKED)
             if _runs_callback(shared.keys):
                 loops.update(index for index in shared.threads if _blocks(facts, index, shared))
                 guesses.update(index for index in shared.threads if _blocks_in_c(facts, index, shared))
@@ -94,7 +95,12 @@ def _blocked(facts: Facts, threads: list[int], sure: bool) -> Finding:
     if len(threads) > 1:
         who = f"{len(threads)} event loops are"
     doing = KIND_WORDS[verdict.kind] if sure else "off the CPU in a C function that this dump does not name"
-    if facts.dump.family == "python":
+    if facts.dump.format == "gevent":
+        doing = f"{doing}, and gevent's monitor saw no greenlet switch for longer than it may take"
+        advice = "use a form of the call that lets other greenlets run (gevent.monkey.patch_all() before all imports), "
+        advice += "or a thread: gevent.get_hub().threadpool.apply(...)"
+        find = "how long it may take: GEVENT_MAX_BLOCKING_TIME (0.1 seconds unless set)"
+    elif facts.dump.family == "python":
         advice = "await an asynchronous form of the call, or move it off the loop: await asyncio.to_thread(...)"
         find = "find such calls early: PYTHONASYNCIODEBUG=1 logs callbacks that take longer than 100 ms"
     else:

@@ -58,6 +58,34 @@ def threads_with(facts: Facts, test: Callable[[Sequence[str]], object]) -> list[
     return sorted(index for shared in stacks(facts) if test(shared.keys) for index in shared.threads)
 
 
+def process_died(facts: Facts) -> Iterable[Finding]:
+    """The dump is of a process that crashed or was killed: what it died of, and where."""
+    dump = facts.dump
+    if dump.died is None:
+        return
+    holder = next((thread for thread in dump.threads if thread.gil), None)
+    thread = dump.died_in or holder
+    threads = [index for index, each in enumerate(dump.threads) if each is thread]
+    if dump.died_in is not None:
+        detail = f'"{dump.died_in.label}" is the thread in which it happened.'
+    elif holder is not None:
+        detail = f'The dump does not say in which thread; "{holder.label}" held the interpreter lock.'
+    else:
+        detail = "The dump does not say in which thread."
+    where = short(facts.verdicts[threads[0]].caller or facts.verdicts[threads[0]].blocking_frame) if threads else ""
+    yield facts.finding(
+        "process-died",
+        "high",
+        f"the process died: {dump.died}" + f" (in {where})" * bool(thread is dump.died_in and where),
+        f"{detail} All other threads show what they did at that moment: their waits did not kill it.",
+        threads,
+        [
+            "the C code below the innermost Python frame is the suspect: an extension module, or ctypes",
+            "its C frames: pystack core FILE --native, or gdb PROGRAM FILE and thread apply all bt",
+        ],
+    )
+
+
 def finalizer_stuck(facts: Facts) -> Iterable[Finding]:
     """A thread that finalizes or cleans is stuck in it: nothing after it is freed, until memory runs out.
 

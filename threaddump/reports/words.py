@@ -238,6 +238,8 @@ class Phrases:
         class_name = class_name or self._lock_classes.get(lock_id or "")
         if lock_id and not class_name:
             class_name, _, lock_id = lock_id.rpartition(" ")
+        if lock_id and (class_name or "").endswith(f" {lock_id}"):
+            lock_id = None  # told by the coroutine that takes it, which has no file
         parts = (short_class(class_name) if class_name else "", clean(lock_id or "", 200))
         return " ".join(part for part in parts if part) or "a lock"
 
@@ -368,8 +370,11 @@ class Phrases:
         how = f"reported by {source}" if deadlock.reported_by_runtime else known[deadlock.evidence]
         waits = "waits" if deadlock.behind == 1 else "wait"
         behind = f"; {plural(deadlock.behind, 'more thread')} {waits} behind it" if deadlock.behind else ""
-        cycle = _CYCLES.get(deadlock.type) or clean(deadlock.type, 40)
-        title = f"{plural(len(deadlock.threads), 'thread')} in a cycle of {cycle}, {how}{behind}"
+        cycle = f"in a cycle of {_CYCLES.get(deadlock.type) or clean(deadlock.type, 40)}"
+        if deadlock.type == "python" and not deadlock.locks:
+            cycle = "in a cycle of tasks that await each other"
+            how = how if deadlock.reported_by_runtime else "found from what the dump says they await"
+        title = f"{plural(len(deadlock.threads), 'thread')} {cycle}, {how}{behind}"
         lines = hang([], [(title, "strong")], width, 0)
         kept, cut = cap(deadlock.threads, max(top, 2))
         for number, name in enumerate(kept):

@@ -2,7 +2,7 @@
 
 A thread waits for one other thread (the owner of the lock it wants) or for any of several (those that hold the slots of
 a pool). The first is printed by the runtime, or inferred from the code that threads stand in (``convoys``); the second
-is never printed and so always inferred, with its reason.
+is never printed and so always inferred, with its reason. A task also waits for the ends of other tasks, as printed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from threaddump.waits.owners import (
     released,
     wanted,
     wanted_locks,
+    wanted_permits,
 )
 from threaddump.waits.pools import find_pools, pool_locks
+from threaddump.waits.tasks import decisive, find_awaits
 from threaddump_parsers.model import Dump
 
 
@@ -62,11 +64,13 @@ def find_waits(
         for key, (lock, waiting) in contended.items()
         if key not in owners and ownable(lock) and not released(lock, dump)
     }
-    convoys = find_convoys(dump, verdicts, unowned)
+    convoys = find_convoys(dump, verdicts, unowned | wanted_permits(dump, verdicts))
     for convoy in convoys:
         if convoy.owner is not None:
             owner_of.update((index, convoy.owner) for index in convoy.waiters)
-    graph = WaitGraph(owner_of, find_pools(dump, verdicts, classifier), convoys)
+    awaits = find_awaits(threads)
+    owner_of = decisive(awaits) | owner_of
+    graph = WaitGraph(owner_of, find_pools(dump, verdicts, classifier), convoys, awaits)
     cycles = find_cycles(owner_of)
     deadlocks = find_deadlocks(dump, cycles, graph)
     inferred = {convoy.id: convoy for convoy in convoys}

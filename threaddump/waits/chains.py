@@ -42,11 +42,16 @@ class ChainBuilder:
         in_cycle = {index for cycle in self.cycles for index in cycle}
         roots: dict[object, list[int]] = {}
         for index in sorted({*self.graph.waiters, *self.graph.slots} - in_cycle):
-            if index in self.graph.owner_of or index in self.waits_for_pool:
+            if index in self.graph.owner_of or index in self.graph.awaits or index in self.waits_for_pool:
                 continue
             key: object = index
-            if index not in self.graph.waiters:
+            behind = self.graph.waiters.get(index, ())
+            if not behind:
                 key = (self.group_of[index], tuple(self.graph.slots[index]))
+            elif all(waiter in self.graph.awaits for waiter in behind):
+                if self.verdicts[index].kind in QUIET:
+                    continue  # a task without work that is waited for all the same: a server's, a consumer's
+                key = (self.group_of[index], tuple(behind), tuple(self.graph.slots.get(index, ())))
             roots.setdefault(key, []).append(index)
         return [sorted(members) for members in roots.values()] + self.cycles
 
@@ -83,7 +88,7 @@ class ChainBuilder:
             for waiter in self.graph.waiters.get(member, ()):
                 if waiter not in seen:
                     by_lock[self._lock(waiter)[0], self.group_of[waiter]].append(waiter)
-        for waiting in by_lock.values():
+        for waiting in map(list, map(dict.fromkeys, by_lock.values())):  # a task may wait for several of the members
             seen.update(waiting)
             nodes.append(self._node(waiting, None, seen, level))
         for number in dict.fromkeys(n for member in members for n in self.graph.slots.get(member, ())):

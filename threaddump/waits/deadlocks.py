@@ -64,9 +64,11 @@ def find_deadlocks(dump: Dump, cycles: list[list[int]], graph: WaitGraph) -> lis
 
 def _cycle_type(locks: Iterable[Lock]) -> str:
     types = {lock_type(lock) for lock in locks}
+    if types <= {"other"}:
+        return "python"  # locks of Python; without a lock, tasks that wait for each other
     return types.pop() if len(types) == 1 else "mixed"
 
 
 def _basis(locks: Iterable[Lock]) -> Basis:
-    bases = {owner_basis(lock) for lock in locks}
+    bases = {owner_basis(lock) for lock in locks} or {"reported"}
     return bases.pop() if len(bases) == 1 else "mixed"

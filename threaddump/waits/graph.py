@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from threaddump.waits.convoys import Convoy
 
@@ -19,19 +20,31 @@ class PoolJoin:
 
 
 class WaitGraph:
-    """Who waits behind whom, over locks and over the slots of pools."""
+    """Who waits behind whom, over locks, over the slots of pools and over the ends of tasks."""
 
-    def __init__(self, owner_of: dict[int, int], pools: Sequence[PoolJoin], convoys: Sequence[Convoy]) -> None:
+    def __init__(
+        self,
+        owner_of: dict[int, int],
+        pools: Sequence[PoolJoin],
+        convoys: Sequence[Convoy],
+        awaits: Mapping[int, Sequence[int]] = MappingProxyType({}),
+    ) -> None:
         self.owner_of = owner_of
         self.pools = pools
         self.convoys = convoys
         self.convoy_of = {index: convoy for convoy in convoys for index in convoy.waiters}
+        self.awaits = awaits
+        """Task to the tasks whose ends it waits for."""
         self.waiters: dict[int, list[int]] = {}
-        """Thread to the threads that want a lock it owns."""
+        """Thread to the threads that want a lock it owns, or wait for its end."""
         self.slots: dict[int, list[int]] = {}
         """Thread to the numbers of the pools whose slots it probably holds."""
         for waiter, owner in owner_of.items():
             self.waiters.setdefault(owner, []).append(waiter)
+        for waiter, tasks in awaits.items():
+            for task in tasks:
+                if owner_of.get(waiter) != task:
+                    self.waiters.setdefault(task, []).append(waiter)
         for number, pool in enumerate(pools):
             for holder in pool.holders:
                 self.slots.setdefault(holder, []).append(number)

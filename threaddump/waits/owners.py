@@ -11,6 +11,9 @@ from threaddump.waits.convoys import Convoy
 from threaddump_parsers.model import Dump, Lock, Thread
 
 INITIALISER = "this thread is inside the class's initialiser"
+SEMAPHORE = "java.util.concurrent.Semaphore$"
+NEVER_OWNED = ("java.util.concurrent.locks.StampedLock", SEMAPHORE)
+"""Classes that do not record who holds them."""
 ONLY_INITIALISER = "this thread alone is inside an initialiser of a class, and the JVM does not name the class"
 
 
@@ -46,6 +49,16 @@ def find_owners(dump: Dump) -> dict[str | None, int]:
     return owners
 
 
+def wanted_permits(dump: Dump, verdicts: Sequence[Verdict]) -> dict[str, list[int]]:
+    """Semaphores by id, and the threads that wait for a permit; a pool's own semaphore is the pool's matter."""
+    found: dict[str, list[int]] = {}
+    for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
+        lock = thread.waiting_on if verdict.kind == "sync-wait" else None
+        if lock is not None and lock.id is not None and lock.class_name.startswith(SEMAPHORE):
+            found.setdefault(lock.id, []).append(index)
+    return found
+
+
 def find_initialisers(dump: Dump) -> dict[int, int]:
     """Threads that wait for a class that the dump does not name, to the one other thread inside an initialiser."""
     waiting = [
@@ -76,6 +89,8 @@ def owner_basis(lock: Lock) -> Basis:
 def lock_type(lock: Lock) -> str:
     if is_class_init(lock):
         return "class-init"
+    if lock.class_name.startswith("_thread."):
+        return "other"
     return "synchronizer" if lock.class_name.startswith("java.util.concurrent.") else "monitor"
 
 
@@ -140,6 +155,8 @@ def _why_unowned(lock: Lock, dump: Dump) -> str:
     kind = lock_type(lock)
     if kind == "class-init":
         return "the JVM does not print who runs a class initialiser, and no thread is seen inside it"
+    if kind == "other":
+        return "CPython records no owner of a lock"
     if kind == "monitor":
         return "no thread in this dump holds it: it was just released, or a native frame or the VM holds it"
     if "ReentrantLock$" in lock.class_name or "ReentrantReadWriteLock$" in lock.class_name:
@@ -151,6 +168,15 @@ def _why_unowned(lock: Lock, dump: Dump) -> str:
             return "no thread owns it for writing; owners of read locks are never printed"
         return "no thread in this dump owns it: it was just released"
     return "a lock of this class records no owner"
+
+
+def listed_with_l(class_name: str, dump: Dump) -> bool:
+    """Whether this JVM's dump would name the owner if it were taken with ``-l``."""
+    return (
+        not dump.ownable_synchronizers
+        and class_name.startswith("java.util.concurrent.")
+        and not class_name.startswith(NEVER_OWNED)
+    )
 
 
 def convoy_lock(dump: Dump, verdicts: Sequence[Verdict], convoy: Convoy) -> ContendedLock:
