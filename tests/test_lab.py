@@ -635,9 +635,7 @@ def test_error_texts_of_tools_are_refused(row: Row) -> None:
     assert said[why] in str(error), what
 
 
-@pytest.mark.parametrize(
-    "name", ["empty.txt", "jstack-failed.txt", "not-a-dump.log", "frontend.txt.gz", "story-17-all.zip"]
-)
+@pytest.mark.parametrize("name", ["empty.txt", "jstack-failed.txt", "not-a-dump.log"])
 def test_derived_files_that_hold_no_readable_dump(name: str) -> None:
     errors: list[InputError] = []
     report = analyze([Source(name, LAB / "jvm" / "derived" / name)], lambda _, error: errors.append(error))
@@ -652,10 +650,71 @@ def test_derived_files_that_hold_no_readable_dump(name: str) -> None:
         ("no-blank-lines-monitor100.txt", [121]),
         ("utf16le-bom-deadlock3.txt", [30]),
         ("three-tiers-concat.txt", [324, 525, 44]),
+        ("frontend.txt.gz", [324]),
+        ("story-17-all.zip", [324, 525, 44]),
     ],
 )
-def test_derived_files_that_are_only_encoded_or_joined_otherwise(name: str, totals: list[int]) -> None:
+def test_derived_files_that_are_only_encoded_joined_or_packed(name: str, totals: list[int]) -> None:
     assert [dump.total for dump in dumps(f"jvm/derived/{name}")] == totals
+
+
+CASES = {
+    "monitor100": "monitor100-17",
+    "deadlock3mixed": "deadlock3mixed-17",
+    "story-17 frontend": "story-17/frontend",
+    "story oms": "story-17/oms",
+}
+"""How the ground truth of a derived file begins, and the case whose groups it has to have."""
+CUT_SHORT = {"derived/truncated-midline-oms.txt": {"external-call": 297, "pool-wait": 0}}
+"""What is left of the groups of a file that was cut."""
+
+
+def case(row: Row) -> str | None:
+    truth = row["ground truth (from the program)"]
+    return next((folder for start, folder in CASES.items() if truth.startswith(start)), None)
+
+
+DERIVED = [row for row in table("jvm/MANIFEST.tsv") if row["file"].startswith("derived/") and case(row)]
+
+
+@pytest.mark.parametrize("row", DERIVED, ids=ids(DERIVED))
+def test_derived_files_have_the_groups_of_the_plain_dump(row: Row) -> None:
+    folder = case(row)
+    assert folder is not None
+    (dump,) = dumps(f"jvm/{row['file']}")
+    for kinds, words, threads in JVM_GROUPS[folder]:
+        assert count(dump, kinds, words) == CUT_SHORT.get(row["file"], {}).get(kinds, threads), (kinds, words)
+    assert dump.unread_lines == 0
+    assert len(dump.deadlocks) == (folder == "deadlock3mixed-17")
+    assert dump.truncated is (row["file"] in CUT_SHORT)
+
+
+def test_two_pods_in_one_log() -> None:
+    one, two = dumps("jvm/derived/two-pods-interleaved.log")
+    found = [(dump.total, [count(dump, kinds, words) for kinds, words, _ in JVM_GROUPS[folder]])
+             for dump, folder in ((one, "monitor100-17"), (two, "deadlock3mixed-17"))]  # fmt: skip
+    assert found == [(120, [99, 1]), (30, [10])]
+    assert one.instance != two.instance
+
+
+def dump_summary(dump: DumpReport) -> tuple[object, ...]:
+    groups = [(group.kind, group.count, group.blocking_frame, group.caller, group.threads) for group in dump.groups]
+    return dump.format, dump.version, dump.total, groups, sorted(finding.id for finding in dump.findings)
+
+
+NOISY = sorted(path.name for path in (LAB / "python" / "noisy").glob("*.txt"))
+
+
+@pytest.mark.parametrize("name", NOISY)
+def test_noisy_python_dumps_say_what_the_plain_one_says(name: str) -> None:
+    tool, change, _ = name.split(".")
+    (plain,) = dumps(f"python/{'py-spy' if tool == 'pyspy' else tool}/sqlalchemy_pool.txt")
+    (dump,) = dumps(f"python/noisy/{name}")
+    if change == "cut":
+        assert dump.truncated
+        assert 0 <= plain.total - dump.total <= 1
+        return
+    assert dump_summary(dump) == dump_summary(plain)
 
 
 MONITOR = [row["file"] for row in table("jvm/MANIFEST.tsv") if re.match(r"derived/.*monitor100\.", row["file"])]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from threaddump import intake
+from threaddump.archives import from_each
 from threaddump.classify import Classifier
 from threaddump.containers import thread_containers
 from threaddump.fanout import run as run_parts
@@ -18,13 +19,13 @@ from threaddump.fanout import split
 from threaddump.findings import run
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
-from threaddump.merge import NEAR_S, Half, Halves, merge
+from threaddump.hints import hints, series_hint
+from threaddump.merge import Half, Halves, merge
 from threaddump.report import SEVERITIES, DumpReport, MergedDump, Report
 from threaddump.series.snapshots import Snapshot, snapshot
 from threaddump.sources import InputError, Source
 from threaddump.waits import find_waits
-from threaddump.waits.owners import listed_with_l
-from threaddump_parsers.model import Dump
+from threaddump_parsers.model import Dump, Problem
 
 if TYPE_CHECKING:
     from threaddump.rules import Rules
@@ -46,20 +47,30 @@ def analyze(
     report = Report(rules=list(rules.names) if rules is not None else [])
     analyzed: list[Analyzed] = []
     pairs = _Pairs()
+
+    def fail(source: Source, error: InputError) -> None:
+        if source.member is None and analyzed and analyzed[-1][0].source == source.name:
+            report.problems.append(Problem(0, str(error)))  # an archive that is not read to its end
+        on_error(source, error)
+
     for source in sources:
-        try:
-            analyzed += _analyze_source(source, rules, stuck_after, pairs)
-        except InputError as error:
-            on_error(source, error)
-    seen: dict[Fingerprint, str] = {}
+        read = partial(_analyze_source, rules=rules, stuck_after=stuck_after, pairs=pairs)
+        for text, found in from_each(source, read, fail):
+            found[0].member = text.member
+            analyzed.append(found)
+    seen: dict[Fingerprint, list[DumpReport]] = {}
     snapshots: list[tuple[DumpReport, Snapshot]] = []
-    for dump, fingerprints, taken in pairs.joined(analyzed):
+    for dump, fingerprints, state in pairs.joined(analyzed):
         dump.rename(f"d{len(report.dumps) + 1}")
         for fingerprint in fingerprints:
-            if seen.setdefault(fingerprint, dump.id) != dump.id:
-                dump.duplicate_of = seen[fingerprint]
+            alike = seen.setdefault(fingerprint, [])
+            first = next((other for other in alike if _may_be_of_one_process(dump, other)), None)
+            if first is None:
+                alike.append(dump)
+            elif first is not dump:
+                dump.duplicate_of = first.id
         report.dumps.append(dump)
-        snapshots.append((dump, taken))
+        snapshots.append((dump, state))
     if len(snapshots) > 1:
         from threaddump.series.compare import series
         from threaddump.series.findings import over_time
@@ -67,11 +78,14 @@ def analyze(
         report.series = series(snapshots)
         for each in report.series:
             each.findings = sorted(over_time(each), key=lambda finding: SEVERITIES.index(finding.severity))
+    single = [dump for dump in report.dumps if dump.duplicate_of is None]
+    if len(single) == 1 and single[0].series_hint is not None:
+        single[0].hints.append(single[0].series_hint)
     return report
 
 
-Fingerprint = tuple[str, int | None, int, int, float]
-Analyzed = tuple[DumpReport, Fingerprint | None, Snapshot]
+Fingerprint = tuple[str, str | None, int | None, int, int, int]
+Analyzed = tuple[DumpReport, Fingerprint, Snapshot]
 """The report on one dump, what tells the same dump given twice, and what others are compared with."""
 
 
@@ -117,6 +131,7 @@ class _Pairs:
             if self._first.get(id(report)) not in known:
                 told = [fingerprint, seconds.get(id(report))]
                 one = self._joined[id(report)] if id(report) in seconds else (report, alone)
+                one[0].member = report.member
                 yield one[0], [each for each in told if each is not None], one[1]
 
 
@@ -129,7 +144,7 @@ def _analyze_source(source: Source, rules: Rules | None, stuck_after: float, pai
         found = list(chain.from_iterable(run_parts(work, parts)))
     if not any(dump.total for dump, _, _ in found):
         raise InputError(
-            f"{source.name}: a thread dump begins in line {found[0][0].line}, but no thread follows",
+            f"{source.label}: a thread dump begins in line {found[0][0].line}, but no thread follows",
             "the input is cut short: take the dump again and save it whole",
         )
     return found
@@ -210,64 +225,36 @@ def report_of(facts: Facts, source: str, rules: Rules | None = None, merged: Seq
         findings=findings,
         containers=thread_containers(dump, groups, facts.group_of),
         merged=list(merged),
-        hints=_hints(dump, facts, merged),
+        hints=hints(facts, bool(merged)),
+        series_hint=series_hint(dump, findings),
     )
 
 
-def _python_hints(dump: Dump, facts: Facts, pid: int | str) -> list[str]:
-    unknown = any(verdict.kind == "unknown" for verdict in facts.verdicts)
-    if dump.format == "gdb-py" and unknown:
-        if all(frame.native for thread in dump.threads for frame in thread.stack):
-            return [f"which Python function called: py-spy dump --native --pid {pid}, or gdb's thread apply all py-bt"]
-        return [f"what a C call waits for: py-spy dump --native --pid {pid}"]
-    if dump.format == "asyncio":
-        hints = [f"what runs or blocks the loop's thread: py-spy dump --pid {pid}"]
-        suspended = (thread.state == "IDLE" for thread in dump.threads)
-        if any(verdict.kind == "unknown" and idle for verdict, idle in zip(facts.verdicts, suspended, strict=True)):
-            hints.append(f"what a suspended task waits for, from Python 3.14: python -m asyncio pstree {pid}")
-        return hints
-    return []
+def _fingerprint(dump: Dump) -> Fingerprint:
+    """Equal for the same dump given twice, however it is wrapped.
 
-
-def _fingerprint(dump: Dump) -> Fingerprint | None:
-    """Equal for the same dump given twice. Formats without a time stamp have none: two dumps may well be equal."""
-    if dump.taken_at is None:
-        return None
+    Where the format prints no time stamp, the frames have to be the same as well.
+    """
     threads = dump.threads
-    identity = "".join(f"{thread.address}{thread.state}" for thread in threads)
-    cpu = sum(thread.cpu_ms or 0 for thread in threads)
-    return (dump.taken_at, dump.pid, len(threads), crc32(identity.encode()), round(cpu, 2))
+    identity = "\n".join(
+        f"{t.name} {t.printed_state or t.state} {t.address} {t.native_id} {t.java_id} {t.cpu_ms} {t.elapsed_s} {t.gil}"
+        for t in threads
+    )
+    frames = 0
+    if dump.taken_at is None:
+        sums: dict[int, int] = {}
+        for thread in threads:
+            stack = thread.stack
+            if id(stack) not in sums:
+                sums[id(stack)] = crc32("\n".join(f"{f.function} {f.file} {f.line}" for f in stack).encode(**_AS_READ))
+            frames = crc32(f"{sums[id(stack)]} {thread.locals}".encode(**_AS_READ), frames)
+    return dump.format, dump.taken_at, dump.pid, len(threads), crc32(identity.encode(**_AS_READ)), frames
 
 
-def _hints(dump: Dump, facts: Facts, merged: Sequence[MergedDump]) -> list[str]:
-    """Commands that would answer what this dump leaves open."""
-    pid = dump.pid or "PID"
-    hints = []
-    if dump.format == "hotspot":
-        if any(lock.owner is None and listed_with_l(lock.class_name, dump) for lock in facts.waits.locks):
-            hints.append(f"owners of java.util.concurrent locks: jcmd {pid} Thread.print -l -e")
-        if not merged and any(thread.carries is not None for thread in dump.threads):
-            hints.append(f"virtual threads are not in this text: jcmd {pid} Thread.dump_to_file -format=json FILE")
-    if dump.format in {"jcmd-json", "jcmd-plain"}:
-        if any(lock.owner is None and lock.type != "pool" for lock in facts.waits.locks):
-            hints.append(
-                f"owners of locks that platform threads hold: jcmd {pid} Thread.print -l -e > TEXT within "
-                f"{NEAR_S:.0f} seconds of this one, then name both: they are read as one"
-            )
-    if dump.format == "hotspot-sa":
-        if all(thread.java_id is None for thread in dump.threads):
-            hints.append(f"names, states and locks of the threads, if the JVM answers: jcmd {pid} Thread.print -l -e")
-        elif not dump.ownable_synchronizers:
-            hints.append(f"owners of java.util.concurrent locks: jhsdb jstack --locks --pid {pid}")
-    if dump.format == "faulthandler" and dump.truncated:
-        hints.append("all threads with their names: py-spy dump --pid PID")
-    hints += _python_hints(dump, facts, pid)
-    if dump.format.startswith("py-spy"):
-        unknown = any(g.kind == "external-call" and g.timed is None for g in facts.groups)
-        if unknown and not any(thread.locals for thread in dump.threads):
-            hints.append(f"timeouts and pool objects: py-spy dump --locals --pid {pid}")
-        if any(v.kind == "unknown" for v in facts.verdicts) and not any(
-            frame.native for thread in dump.threads for frame in thread.stack
-        ):
-            hints.append(f"what a C call waits for: py-spy dump --native --pid {pid}")
-    return hints
+_AS_READ = {"errors": "surrogatepass"}
+
+
+def _may_be_of_one_process(dump: DumpReport, other: DumpReport) -> bool:
+    """Equal dumps of two replicas are two dumps: containers may well have the same process and thread ids."""
+    names, others = ((each.service, each.instance, each.host) for each in (dump, other))
+    return names == others or not any(names) or not any(others)

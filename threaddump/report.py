@@ -292,6 +292,8 @@ class DumpReport:
     """What it was made of, the one with the states first; empty where it is one dump."""
     hints: list[str] = field(default_factory=list)
     """Commands that would give a better dump; empty where nothing is missing."""
+    series_hint: str | None = None
+    """The command for more dumps of this process; one of the hints where the report has no other dump."""
 
     def rename(self, dump_id: str) -> None:
         """Give the dump its id in the report, also where its findings name it."""

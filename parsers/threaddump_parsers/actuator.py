@@ -51,6 +51,7 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Held, Lock, Thread
 
 FORMAT = "actuator"
+FAMILY = "jvm"
 TITLE = "ThreadInfo as JSON: Spring Boot actuator, Jolokia, Spark"
 CAPTURE = (
     ("curl -s http://HOST:PORT/actuator/threaddump", "Spring Boot; the endpoint has to be exposed"),

@@ -66,6 +66,7 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Held, Lock, ReportedDeadlock, Thread
 
 FORMAT = "hotspot-sa"
+FAMILY = "jvm"
 TITLE = "serviceability agent (jhsdb jstack, jstack -F)"
 CAPTURE = (
     ("jhsdb jstack --locks --pid PID", "from outside, where the JVM does not answer; it is stopped meanwhile"),
@@ -73,6 +74,8 @@ CAPTURE = (
     ("jstack -F PID", "JDK 5 to 8: neither names nor locks of threads"),
 )
 INITIALS = b'"T-ADJ'
+SIGNATURE = rb"Deadlock Detection:|Thread \d{1,19}: \(state = "
+WORDS = (b"Deadlock Detection:", b"(state = ")
 
 _BEGINS = (b"Attaching to ", b"Debugger attached successfully.", b"JVM version is ", b"Deadlock Detection:")
 _ATTACHING = re.compile(r"Attaching to (?:process ID (\d{1,10})|core |remote server ).*")

@@ -52,6 +52,7 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Container, Dump, Frame, Held, Thread
 
 FORMAT = "jcmd-json"
+FAMILY = "jvm"
 TITLE = "Thread.dump_to_file, JSON, JDK 21 and later"
 CAPTURE = (
     (

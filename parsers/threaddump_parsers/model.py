@@ -238,5 +238,7 @@ class Dump:
     """the pod or the replica,"""
     host: str | None = None
     """and the machine."""
+    orchestrator: str | None = None
+    """What runs that container: ``kubernetes`` or ``compose``."""
     os: OsFacts | None = None
     """What the operating system knew of the process, where it was captured with the dump."""

@@ -66,6 +66,7 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Held, Lock, Thread
 
 FORMAT = "threadmxbean"
+FAMILY = "jvm"
 TITLE = "ThreadInfo text: ThreadMXBean, Jenkins, VisualVM, WebLogic"
 CAPTURE = (
     ("curl -s http://HOST:PORT/stacks", "Hadoop's servers"),
@@ -74,6 +75,8 @@ CAPTURE = (
     ("visualvm", "Thread Dump in the context menu of a process; for the JVM's own text use jcmd"),
 )
 INITIALS = b'"TPS'
+SIGNATURE = rb'"[^"\n]|Process Thread Dump: |Thread \d{1,19} \('
+WORDS = (b" Id=", b" - Thread t@", b"Thread Dump: ", b"Thread ")
 
 _STATE = "|".join(sorted(STATES))
 _INFO = re.compile(

@@ -729,13 +729,19 @@ def is_calm(dump: DumpReport) -> bool:
 
 def duplicate_words(dump: DumpReport) -> str:
     """Why a dump is not reported twice."""
-    return f"The same dump as {clean(dump.duplicate_of or '', 20)}: not repeated here."
+    first = clean(dump.duplicate_of or "", 20)
+    if dump.taken_at is None:
+        return (
+            f"Identical to {first}, and the format prints no time: the same dump given twice, or nothing has moved. "
+            "Not repeated here."
+        )
+    return f"The same dump as {first}: not repeated here."
 
 
 def overview_words(dump: DumpReport) -> tuple[Severity | None, str]:
     """One line on a dump: its worst finding."""
     if dump.duplicate_of is not None:
-        return None, f"same dump as {clean(dump.duplicate_of, 20)}"
+        return None, f"{'identical to' if dump.taken_at is None else 'same dump as'} {clean(dump.duplicate_of, 20)}"
     first = next(iter(findings_of(dump)), None)
     return (first.severity, clean(first.title)) if first else (None, calm_words(dump))
 
