@@ -350,6 +350,38 @@ def test_timeouts_of_profiles_say_knob_phase_and_default(family: str) -> None:
     assert incomplete == []
 
 
+WAITING = {"external-call", "pool-wait", "lock-wait", "sync-wait", "queue-put"}
+
+
+def test_libraries_that_threads_wait_in_say_what_can_be_done_at_run_time() -> None:
+    """Or how a wait ends where nothing can be done: that is the first question at three in the morning."""
+    profiles = catalog.libraries("jvm")
+    waited_in = {
+        library
+        for _, entry in toml_entries("jvm")
+        if entry.get("kind") in WAITING and (library := entry.get("library")) is not None
+    }
+    assert [key for key in sorted(waited_in) if not profiles[key].get("recovery")] == []
+
+
+def test_libraries_that_are_called_say_their_limits() -> None:
+    """And of each limit whether it is infinite unless somebody sets it."""
+    profiles = catalog.libraries("jvm")
+    called = {
+        library
+        for _, entry in toml_entries("jvm")
+        if entry.get("kind") in {"external-call", "pool-wait"} and (library := entry.get("library")) is not None
+    }
+    assert [key for key in sorted(called) if not profiles[key].get("timeouts")] == []
+    unsaid = [
+        f"{key}: {timeout['knob']}"
+        for key in sorted(profiles)
+        for timeout in profiles[key].get("timeouts", ())
+        if not isinstance(timeout.get("infinite_by_default"), bool)
+    ]
+    assert unsaid == []
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_pattern_names_one_run(family: str) -> None:
     """Addresses and generated numbers differ from run to run: a pattern with one never matches again."""

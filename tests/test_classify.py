@@ -189,6 +189,23 @@ def test_an_idle_loop_that_works_is_running() -> None:
     assert poll.kind == "idle"
 
 
+@pytest.mark.parametrize(
+    "top",
+    [
+        "java.lang.System.arraycopy",
+        "java.util.zip.Deflater.deflateBytesBytes",
+        "jdk.internal.reflect.NativeMethodAccessorImpl.invoke0",
+        "com.github.luben.zstd.Zstd.compressByteArray",
+    ],
+)
+def test_a_native_method_that_computes_is_running(top: str) -> None:
+    """At the top of a stack, and not below a call that waits; also inside the loop of an idle worker."""
+    assert verdict(top, "com.shop.Export.write", *WORKER, state="RUNNABLE").kind == "running"
+    assert verdict(top, "io.netty.channel.epoll.EpollEventLoop.run", *WORKER, state="RUNNABLE").kind == "running"
+    read = ("sun.nio.ch.SocketDispatcher.read0", "sun.nio.ch.NioSocketImpl.implRead")
+    assert verdict(*read, top, "com.shop.Export.write", *WORKER, state="RUNNABLE").kind == "external-call"
+
+
 # --- timed
 
 

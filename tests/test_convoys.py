@@ -204,3 +204,82 @@ def test_threads_behind_a_lock_of_unknown_owner_are_counted_and_cited() -> None:
     assert (finding.severity, finding.threads) == ("medium", 12)
     assert [place.thread for place in finding.evidence] == ["w-1", "w-2", "w-3"]
     assert not any("jcmd" in advice for advice in finding.advice)
+
+
+def semaphore(id: str) -> Lock:
+    return Lock(id, "java.util.concurrent.Semaphore$NonfairSync")
+
+
+def queued(count: int, lock: Lock) -> list[Thread]:
+    words = (*dumps.PARK, "java.util.concurrent.Semaphore.acquire@9", "com.shop.Printer.label@18", *dumps.WORKER)
+    return [thread(f"w-{n}", *words, state="WAITING", waits=lock) for n in range(1, count + 1)]
+
+
+def test_before_the_line_that_takes_the_lock_nobody_holds_it() -> None:
+    assert waits(dump([*parked(4, dumps.reentrant("0xb")), holder("early", line=12)])).chains == []
+
+
+def test_who_waits_at_that_line_for_another_lock_is_not_past_it() -> None:
+    made = dump([*parked(4, dumps.reentrant("0xb")), *parked(3, dumps.reentrant("0xc"))])
+    assert [(lock.id, lock.owner) for lock in waits(made).locks] == [("0xb", None), ("0xc", None)]
+    assert waits(made).graph.convoys == []
+
+
+def test_the_only_thread_past_a_line_that_takes_two_locks_may_hold_either() -> None:
+    made = dump([*parked(4, dumps.reentrant("0xb")), *parked(1, dumps.reentrant("0xc")), holder("holder")])
+    found = waits(made)
+    (convoy,) = found.graph.convoys
+    assert (convoy.id, convoy.owner, found.chains) == ("0xb", None, [])
+    assert '"holder" alone is past the line' in convoy.reason
+    assert convoy.reason.endswith("but others wait there for another lock of this kind")
+
+
+def test_lambdas_of_one_method_share_its_lock() -> None:
+    reader = (*dumps.LOCK, "com.shop.Cache.lambda$start$1@30", *dumps.WORKER)
+    readers = [thread(f"r-{n}", *reader, state="WAITING", wants=dumps.reentrant("0xb")) for n in range(4)]
+    writer = thread("writer", *dumps.SLEEP, "com.shop.Cache.lambda$start$0@25", *dumps.WORKER, state="TIMED_WAITING")
+    other = thread("other", *dumps.SLEEP, "com.shop.Cache.lambda$stop$2@50", *dumps.WORKER, state="TIMED_WAITING")
+    (contended,) = waits(dump([*readers, other, writer])).locks
+    assert contended.owner is not None
+    assert contended.owner.thread == "writer"
+
+
+@pytest.mark.parametrize(
+    ("lock", "listed", "reason"),
+    [
+        ("java.util.concurrent.locks.ReentrantLock$NonfairSync", False, "the dump lists no owners"),
+        ("java.util.concurrent.locks.ReentrantReadWriteLock$FairSync", False, "the dump lists no owners"),
+        (
+            "java.util.concurrent.locks.ReentrantReadWriteLock$FairSync",
+            True,
+            "no thread owns it for writing, and the dump never lists who holds it for reading",
+        ),
+        ("java.util.concurrent.locks.StampedLock", True, "a StampedLock records no owner"),
+    ],
+)
+def test_why_the_dump_does_not_tell_the_owner(lock: str, listed: bool, reason: str) -> None:
+    made = dump([*parked(6, Lock("0xb", lock)), holder("one"), holder("two")], ownable_synchronizers=listed)
+    (convoy,) = waits(made).graph.convoys
+    assert convoy.reason.startswith(f"{reason}; 2 threads are past the line")
+    (finding,) = [found for found in dumps.analyzed(made).findings if found.id == "lock-owner-unknown"]
+    assert any("jcmd" in advice for advice in finding.advice) is (not listed)
+
+
+def test_permits_are_held_by_those_past_the_line_that_takes_one() -> None:
+    inside = thread("busy", *dumps.SLEEP, "com.shop.Printer.label@19", *dumps.WORKER, state="TIMED_WAITING")
+    found = waits(dump([*queued(4, semaphore("0xb")), inside]))
+    assert [(lock.owner and lock.owner.thread, len(lock.waiting)) for lock in found.locks] == [("busy", 4)]
+
+
+def test_a_semaphore_may_be_a_signal() -> None:
+    """Nobody has to be past the line, and who is elsewhere in the class need not hold anything."""
+    elsewhere = thread("feeder", *dumps.SLEEP, "com.shop.Printer.feed@40", *dumps.WORKER, state="TIMED_WAITING")
+    found = waits(dump([*queued(6, semaphore("0xb")), elsewhere]))
+    assert (found.locks, found.graph.convoys) == ([], [])
+
+
+def test_the_semaphore_of_a_pool_is_the_pool() -> None:
+    words = (*dumps.PARK, "java.util.concurrent.Semaphore.acquire@9", "com.shop.LabelPool.lease@18", *dumps.WORKER)
+    waiting = [thread(f"w-{n}", *words, state="WAITING", waits=semaphore("0xb")) for n in range(4)]
+    inside = thread("busy", *dumps.SLEEP, "com.shop.LabelPool.lease@19", *dumps.WORKER, state="TIMED_WAITING")
+    assert [lock.type for lock in waits(dump([*waiting, inside])).locks] == ["pool"]

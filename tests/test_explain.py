@@ -226,6 +226,19 @@ def test_entry_shows_what_it_matches_and_its_library(run: Run) -> None:
     assert "recover HikariPoolMXBean.softEvictConnections()" in words
 
 
+@pytest.mark.parametrize("family", ["jvm", "python"])
+def test_each_library_is_shown_with_all_it_can_do(family: str) -> None:
+    """Every limit, every size and everything that can be done at run time, with any entry of the library."""
+    entries = {entry.library: entry for entry in catalog.load(family).entries if entry.library is not None}
+    for key, entry in entries.items():
+        profile = catalog.libraries(family)[key]
+        words = " ".join(" ".join(map(plain, explain.id_answer(entry.id)(10_000))).split())
+        shown = [f"timeout {each['phase']}: {each['knob']}" for each in profile.get("timeouts", ())]
+        shown += [f"pool {each['knob']} (default: {each['default']})" for each in profile.get("pool", ())]
+        shown += [f"recover {step}" for step in profile.get("recovery", ())]
+        assert [text for text in shown if " ".join(text.split()) not in words] == [], key
+
+
 def test_primitive_shows_the_priority_that_counts(run: Run) -> None:
     entries = chain.from_iterable(catalog.load(family).entries for family in ("jvm", "python"))
     entry = next(entry for entry in entries if weight(entry) != entry.priority)
@@ -414,7 +427,7 @@ def test_class_initialiser_that_j9_names(run: Run) -> None:
     path = FIXTURES / "javacore" / "deadlock-monitors-and-lock-synthetic.txt"
     words = told(run("--thread", "init-2", path)).words
     assert "state CW, read as BLOCKED" in words
-    assert 'for "init-1" line 235, sleep in com.shop.orders.Price.of (printed by the runtime)' in words
+    assert 'for "init-1" line 235, sleep in com.shop.orders.Rates.<clinit> (printed by the runtime)' in words
 
 
 def test_a_wait_that_may_have_a_timeout(run: Run) -> None:

@@ -20,7 +20,7 @@ from threaddump.report import DumpReport
 from threaddump.sources import InputError, Source
 
 LAB = Path(os.environ.get("THREADDUMP_LAB") or Path(__file__).resolve().parents[2] / "shared" / "lab")
-HOTSPOT = ("jstack", "jcmd PID Thread.print", "kill")
+HOTSPOT = ("jstack", "jcmd PID Thread.print", "kill", "jhsdb")
 PYTHON = re.compile(
     r"py-spy \S+ dump|py-spy \(version in name\)|faulthandler|pystack|gdb|python3\S+ -m profiling|in-process recipe"
 )
@@ -48,6 +48,11 @@ ENTRIES = {
     "vpin-native-25/jcmd-print.txt": [26],
     "vpin-native-25/jstack-l.txt": [26],
     "vpin-native-25/kill3-stdout.log": [26],
+    # Threads of the VM itself have no header in a mixed dump: their blocks begin with the thread's number.
+    "chain6-17/jhsdb-mixed.txt": [48],
+    "deadlock2-17/jhsdb-mixed.txt": [23],
+    "deadlock3mixed-17/jhsdb-mixed.txt": [31],
+    "monitor100-jhsdb-17/jhsdb-mixed.txt": [121],
     # One log with several dumps, of which the table counts one.
     "series-17/kill3-stdout-after-2.log": [60, 60],
     "series-17/kill3-stdout-after-3.log": [60, 60, 60],
@@ -85,6 +90,11 @@ def count(dump: DumpReport, kinds: str, where: str) -> int:
 # --- the JVM
 
 
+def is_mixed(row: Row) -> bool:
+    """Whether the C stacks were walked from outside: most of them ended before the first Java frame."""
+    return "--mixed" in row["how captured"]
+
+
 @pytest.mark.parametrize("row", JVM, ids=ids(JVM))
 def test_number_of_threads(row: Row) -> None:
     expected = ENTRIES.get(row["file"], [int(row["header lines"])])
@@ -94,7 +104,7 @@ def test_number_of_threads(row: Row) -> None:
 @pytest.mark.parametrize("row", JVM, ids=ids(JVM))
 def test_nothing_is_lost(row: Row) -> None:
     for dump in dumps(f"jvm/{row['file']}"):
-        assert not dump.truncated
+        assert dump.truncated is is_mixed(row)
         assert sum(group.count for group in dump.groups) == dump.total == sum(dump.by_kind.values())
         if "kill3" not in row["file"]:
             assert dump.unread_lines == 0
@@ -107,6 +117,48 @@ def test_owner_and_waiters_of_a_lock(row: Row) -> None:
     assert lock.owner is not None
     assert (lock.owner.thread, len(lock.waiting)) == (row["holder in dump"], int(row["waiters"]))
     assert lock.class_name == row["class"]
+
+
+SIBLINGS = ("jstack.txt", "jcmd-print.txt", "jcmd-print-le.txt", "kill3-stdout.log")
+"""Of the same process at the same time, taken in other ways than the table's."""
+ELSEWHERE = [
+    (f"{folder}/{name}", row)
+    for row in LOCKS
+    for folder in [row["file"].rpartition("/")[0]]
+    for name in SIBLINGS
+    if row["file"] != f"{folder}/{name}" and (LAB / "jvm" / folder / name).is_file()
+]
+CHAIN_WITHOUT_OWNERS = "every thread of the chain stands in the same methods at the same lines"
+
+
+@pytest.mark.parametrize(("path", "row"), ELSEWHERE, ids=[f"{path} {row['lock id']}" for path, row in ELSEWHERE])
+def test_owner_of_a_lock_in_dumps_of_the_same_moment(path: str, row: Row) -> None:
+    """Monitors are printed with their owners in any case; other locks only with -l, else the owner is inferred.
+
+    It may stay unknown, and the lock may be left out, but nobody else is named.
+    """
+    for dump in dumps(f"jvm/{path}"):
+        found = [lock for lock in dump.locks if lock.id == row["lock id"]]
+        owners = [(lock.owner.thread, lock.owner.evidence) for lock in found if lock.owner is not None]
+        assert {len(lock.waiting) for lock in found} <= {int(row["waiters"])}
+        if "java.util.concurrent" not in row["class"] or path.endswith("-le.txt"):
+            assert owners == [(row["holder in dump"], "reported")]
+        elif path.startswith("chain6"):
+            assert owners == [], CHAIN_WITHOUT_OWNERS
+        else:
+            assert [owner for owner, _ in owners] == [row["holder in dump"]]
+
+
+NO_OWNER = [row for row in table("jvm/LOCKS.tsv") if row["holder in dump"] == "(no owner in dump)"]
+
+
+@pytest.mark.parametrize("row", NO_OWNER, ids=[f"{row['file']} {row['lock id']}" for row in NO_OWNER])
+def test_what_has_no_owner_is_given_none(row: Row) -> None:
+    for dump in dumps(f"jvm/{row['file']}"):
+        assert [lock.owner for lock in dump.locks if lock.id == row["lock id"] and lock.type != "class-init"] in (
+            [],
+            [None],
+        )
 
 
 def cycle(truth: str) -> set[str]:
@@ -138,7 +190,8 @@ def test_deadlocks(row: Row) -> None:
     assert set(deadlock.threads) == cycle(row["ground truth (from the program)"])
     assert len(deadlock.threads) == len(set(deadlock.threads))
     assert deadlock.reported_by_runtime
-    assert deadlock.behind == (7 if "deadlock3" in row["file"] else 0)
+    others = "deadlock3" in row["file"] and not is_mixed(row)  # a mixed dump shows no locks
+    assert deadlock.behind == (7 if others else 0)
     assert dump.findings[0].id == "deadlock"
 
 
@@ -171,6 +224,7 @@ JVM_GROUPS: dict[str, list[tuple[str, str, int]]] = {
     "log4j1": [("lock-wait", "Category.callAppenders", 59), ("io", "FileOutputStream.writeBytes", 1)],
     "mixedlog-17": [("lock-wait", "Cases.transfer", 2)],
     "monitor100-17": [("lock-wait", "SchedulingGateway", 99), ("external-call", "RemoteClient.call", 1)],
+    "monitor100-jhsdb-17": [("lock-wait", "SchedulingGateway", 99), ("external-call", "RemoteClient.call", 1)],
     "noise2000": [
         ("idle", "ThreadPoolExecutor.getTask", 2050),
         ("lock-wait", "ReentrantLock.lock", 40),
@@ -201,11 +255,109 @@ JVM_GROUPS: dict[str, list[tuple[str, str, int]]] = {
 """Case to its groups: kinds, words of the frames, number of threads (the table's column of verified counts)."""
 
 
-@pytest.mark.parametrize("row", JVM, ids=ids(JVM))
+WALKED = [row for row in JVM if not is_mixed(row)]
+
+
+@pytest.mark.parametrize("row", WALKED, ids=ids(WALKED))
 def test_groups_of_threads(row: Row) -> None:
     for dump in dumps(f"jvm/{row['file']}"):
         for kinds, words, threads in JVM_GROUPS[row["file"].rpartition("/")[0]]:
             assert count(dump, kinds, words) == threads, (kinds, words)
+
+
+@pytest.mark.parametrize(("case", "blocked", "calls"), [("chain6-17", 22, 1), ("monitor100-jhsdb-17", 99, 1)])
+def test_mixed_dumps_show_states_and_the_calls_that_could_be_walked(case: str, blocked: int, calls: int) -> None:
+    (dump,) = dumps(f"jvm/{case}/jhsdb-mixed.txt")
+    assert dump.by_state["BLOCKED"] == count(dump, "lock-wait", "") == blocked
+    assert count(dump, "external-call", "RemoteClient.call") == calls
+
+
+def cases(name: str) -> list[str]:
+    """The files of a case that HotSpot printed."""
+    return [row["file"] for row in JVM if row["file"].startswith(f"{name}/")]
+
+
+def top(path: str) -> list[tuple[str, str]]:
+    """Id and title of the first finding of each dump."""
+    return [(dump.findings[0].id, dump.findings[0].title) for dump in dumps(f"jvm/{path}")]
+
+
+@pytest.mark.parametrize("path", cases("execstarve"))
+def test_workers_that_wait_for_their_own_pool(path: str) -> None:
+    """All 8 workers wait for tasks that are queued behind themselves, and 30 clients for the workers."""
+    for dump in dumps(f"jvm/{path}"):
+        (starved,) = [finding for finding in dump.findings if finding.id == "executor-starved"]
+        assert starved.threads == 8
+        assert dump.deadlocks == []
+
+
+@pytest.mark.parametrize("path", cases("noise2000"))
+def test_two_thousand_idle_threads_hide_nothing(path: str) -> None:
+    (dump,) = dumps(f"jvm/{path}")
+    serious = [finding for finding in dump.findings if finding.severity in {"critical", "high", "medium"}]
+    assert "threads-behind-one-owner" in {finding.id for finding in serious}
+    assert all(finding.thread_names[0].startswith("hot-") for finding in serious)
+    (behind,) = [finding for finding in serious if finding.id == "threads-behind-one-owner"]
+    assert '"hot-1"' in behind.title
+    assert dump.chains[0].waiting == 40
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in cases("chain6-17") if not re.search("-(le?|locks|mixed)[.]txt$", path)]
+)
+def test_a_chain_breaks_where_owners_are_not_printed(path: str) -> None:
+    """Only monitors have owners here: the twenty threads wait behind the first of the chain."""
+    chain = dumps(f"jvm/{path}")[0].chains[0]
+    assert (chain.root.threads, chain.waiting, chain.evidence) == (["chain-1"], 20, "reported")
+
+
+@pytest.mark.parametrize("path", cases("log4j1"))
+def test_the_writer_of_a_log_is_named(path: str) -> None:
+    ((finding, title),) = top(path)
+    chain = dumps(f"jvm/{path}")[0].chains[0]
+    assert (chain.waiting, chain.root.kind, chain.root.count) == (59, "io", 1)
+    assert (finding, chain.root.threads[0] in title) == ("threads-behind-one-owner", True)
+
+
+@pytest.mark.parametrize("path", cases("mixedlog-17"))
+def test_threads_that_write_into_the_log_meanwhile(path: str) -> None:
+    (dump,) = dumps(f"jvm/{path}")
+    assert sum(name.startswith("chatty") for group in dump.groups for name in group.threads) == 4
+
+
+@pytest.mark.parametrize(
+    ("case", "kind", "threads", "timed"),
+    [
+        ("story-17/frontend", "external-call", 50, False),
+        ("story-17/frontend", "pool-wait", 245, False),
+        ("story-17/oms", "external-call", 450, False),
+        ("story-17/oms", "pool-wait", 50, False),
+        ("pg-hikari-17", "external-call", 10, False),
+        ("pg-hikari-17", "pool-wait", 90, True),
+        ("series-17", "external-call", 12, False),
+    ],
+)
+def test_whether_a_wait_has_a_limit(case: str, kind: str, threads: int, timed: bool) -> None:
+    for path in cases(case):
+        for dump in dumps(f"jvm/{path}"):
+            found = [(group.count, group.timed) for group in dump.groups if group.kind == kind]
+            assert found == [(threads, timed)], path
+
+
+@pytest.mark.parametrize("path", cases("vthreads-25") + cases("vdeadlock-25"))
+def test_what_a_thread_print_leaves_out_is_said(path: str) -> None:
+    """No virtual thread that is not mounted stands in it: the report tells the command that shows them."""
+    for dump in dumps(f"jvm/{path}"):
+        assert dump.virtual < 10
+        if any(group.kind == "runtime" and "carrier" in str(group.pool) for group in dump.groups) or dump.virtual:
+            assert any("Thread.dump_to_file" in hint for hint in dump.hints)
+
+
+@pytest.mark.parametrize("path", cases("vpin-native-25"))
+def test_carriers_pinned_by_class_initialisers(path: str) -> None:
+    for dump in dumps(f"jvm/{path}"):
+        (pinned,) = [finding for finding in dump.findings if finding.id == "carriers-pinned"]
+        assert pinned.threads == 2
 
 
 def test_request_threads_of_the_story() -> None:
@@ -218,6 +370,9 @@ def test_request_threads_of_the_story() -> None:
     [
         ("chain6-17/jstack-l.txt", {"chain-6"}, 25, 6),
         ("chain6-17/jcmd-print-le.txt", {"chain-6"}, 25, 6),
+        ("chain6-17/jhsdb-locks.txt", {"chain-6"}, 25, 6),
+        ("monitor100-jhsdb-17/jhsdb.txt", {"http-exec-1"}, 99, 1),
+        ("monitor100-jhsdb-17/jhsdb-locks.txt", {"http-exec-1"}, 99, 1),
         ("monitor100-17/jstack.txt", {"http-exec-1"}, 99, 1),
         ("story-17/scheduling/jstack.txt", {"sched-worker-1"}, 24, 1),
         ("relock-17/jstack.txt", {"notifier"}, 8, 1),
@@ -480,9 +635,7 @@ def test_error_texts_of_tools_are_refused(row: Row) -> None:
     assert said[why] in str(error), what
 
 
-@pytest.mark.parametrize(
-    "name", ["empty.txt", "jstack-failed.txt", "not-a-dump.log", "frontend.txt.gz", "story-17-all.zip"]
-)
+@pytest.mark.parametrize("name", ["empty.txt", "jstack-failed.txt", "not-a-dump.log"])
 def test_derived_files_that_hold_no_readable_dump(name: str) -> None:
     errors: list[InputError] = []
     report = analyze([Source(name, LAB / "jvm" / "derived" / name)], lambda _, error: errors.append(error))
@@ -497,7 +650,100 @@ def test_derived_files_that_hold_no_readable_dump(name: str) -> None:
         ("no-blank-lines-monitor100.txt", [121]),
         ("utf16le-bom-deadlock3.txt", [30]),
         ("three-tiers-concat.txt", [324, 525, 44]),
+        ("frontend.txt.gz", [324]),
+        ("story-17-all.zip", [324, 525, 44]),
     ],
 )
-def test_derived_files_that_are_only_encoded_or_joined_otherwise(name: str, totals: list[int]) -> None:
+def test_derived_files_that_are_only_encoded_joined_or_packed(name: str, totals: list[int]) -> None:
     assert [dump.total for dump in dumps(f"jvm/derived/{name}")] == totals
+
+
+CASES = {
+    "monitor100": "monitor100-17",
+    "deadlock3mixed": "deadlock3mixed-17",
+    "story-17 frontend": "story-17/frontend",
+    "story oms": "story-17/oms",
+}
+"""How the ground truth of a derived file begins, and the case whose groups it has to have."""
+CUT_SHORT = {"derived/truncated-midline-oms.txt": {"external-call": 297, "pool-wait": 0}}
+"""What is left of the groups of a file that was cut."""
+
+
+def case(row: Row) -> str | None:
+    truth = row["ground truth (from the program)"]
+    return next((folder for start, folder in CASES.items() if truth.startswith(start)), None)
+
+
+DERIVED = [row for row in table("jvm/MANIFEST.tsv") if row["file"].startswith("derived/") and case(row)]
+
+
+@pytest.mark.parametrize("row", DERIVED, ids=ids(DERIVED))
+def test_derived_files_have_the_groups_of_the_plain_dump(row: Row) -> None:
+    folder = case(row)
+    assert folder is not None
+    (dump,) = dumps(f"jvm/{row['file']}")
+    for kinds, words, threads in JVM_GROUPS[folder]:
+        assert count(dump, kinds, words) == CUT_SHORT.get(row["file"], {}).get(kinds, threads), (kinds, words)
+    assert dump.unread_lines == 0
+    assert len(dump.deadlocks) == (folder == "deadlock3mixed-17")
+    assert dump.truncated is (row["file"] in CUT_SHORT)
+
+
+def test_two_pods_in_one_log() -> None:
+    one, two = dumps("jvm/derived/two-pods-interleaved.log")
+    found = [(dump.total, [count(dump, kinds, words) for kinds, words, _ in JVM_GROUPS[folder]])
+             for dump, folder in ((one, "monitor100-17"), (two, "deadlock3mixed-17"))]  # fmt: skip
+    assert found == [(120, [99, 1]), (30, [10])]
+    assert one.instance != two.instance
+
+
+def dump_summary(dump: DumpReport) -> tuple[object, ...]:
+    groups = [(group.kind, group.count, group.blocking_frame, group.caller, group.threads) for group in dump.groups]
+    return dump.format, dump.version, dump.total, groups, sorted(finding.id for finding in dump.findings)
+
+
+NOISY = sorted(path.name for path in (LAB / "python" / "noisy").glob("*.txt"))
+
+
+@pytest.mark.parametrize("name", NOISY)
+def test_noisy_python_dumps_say_what_the_plain_one_says(name: str) -> None:
+    tool, change, _ = name.split(".")
+    (plain,) = dumps(f"python/{'py-spy' if tool == 'pyspy' else tool}/sqlalchemy_pool.txt")
+    (dump,) = dumps(f"python/noisy/{name}")
+    if change == "cut":
+        assert dump.truncated
+        assert 0 <= plain.total - dump.total <= 1
+        return
+    assert dump_summary(dump) == dump_summary(plain)
+
+
+MONITOR = [row["file"] for row in table("jvm/MANIFEST.tsv") if re.match(r"derived/.*monitor100\.", row["file"])]
+DEADLOCK = [row["file"] for row in table("jvm/MANIFEST.tsv") if re.match(r"derived/.*deadlock3\.", row["file"])]
+
+
+@pytest.mark.parametrize("path", [*MONITOR, "derived/two-pods-interleaved.log"])
+def test_the_convoy_is_found_in_any_wrapping(path: str) -> None:
+    dump = dumps(f"jvm/{path}")[0]
+    assert (count(dump, "lock-wait", "SchedulingGateway"), count(dump, "external-call", "RemoteClient.call")) == (99, 1)
+    assert [(lock.owner and lock.owner.thread, len(lock.waiting)) for lock in dump.locks] == [("http-exec-1", 99)]
+
+
+@pytest.mark.parametrize("path", [*DEADLOCK, "derived/two-pods-interleaved.log"])
+def test_the_deadlock_is_found_in_any_wrapping(path: str) -> None:
+    (deadlock,) = dumps(f"jvm/{path}")[-1].deadlocks
+    assert (set(deadlock.threads), deadlock.behind) == (
+        {"mix-1-holds-inventory", "mix-2-holds-reentrant", "mix-3-holds-ledger"},
+        7,
+    )
+    assert dumps(f"jvm/{path}")[-1].total == 30
+
+
+def test_the_older_layout_and_a_cut_one() -> None:
+    """Java 8 does not show whether a read has a limit; of the cut dump, what is there is said."""
+    (older,) = dumps("jvm/derived/java8-synthetic-oms.txt")
+    found = {(group.kind, group.count, group.timed) for group in older.groups}
+    assert {("external-call", 450, None), ("pool-wait", 50, False)} <= found
+    (cut,) = dumps("jvm/derived/truncated-midline-oms.txt")
+    assert (cut.total, cut.truncated) == (311, True)
+    assert count(cut, "external-call", "requestSlot") + count(cut, "pool-wait", "requestSlot") > 250
+    assert cut.findings[0].id in {"hot-external-call", "truncated-input"}

@@ -4,7 +4,8 @@
 dumping, at most three threads of one stack. The labels come from the stack and from what the program is known to do,
 never from this tool. Three rules of labelling:
 
-* ``unknown`` is a label too: a C call at an application line whose kind no frame shows.
+* ``unknown`` is a label too: a C call at an application line whose kind no frame shows. Where two labels are as good,
+  they are joined by ``or``.
 * A main thread that does nothing but join the workers it started is idle; any other join is a wait for another thread.
 * A pool of the application has the name of its class. Locks, queues and timers of the runtime are no library.
 
@@ -94,9 +95,9 @@ def precision(field: str) -> tuple[float, str]:
 
 
 def test_the_sample_is_what_it_should_be() -> None:
-    assert len(ALL) == 300
-    assert len({(label["file"], label["line"]) for label in ALL}) == 300
-    assert sum(label["file"].startswith("fixtures/") for label in ALL) >= 200
+    assert len(ALL) == 403
+    assert len({(label["file"], label["line"]) for label in ALL}) == 403
+    assert sum(label["file"].startswith("fixtures/") for label in ALL) >= 300
     assert len({label["file"] for label in ALL if "/healthy/" in label["file"]}) >= 5
     assert len({label["file"] for label in ALL if "/black-friday/" in label["file"]}) >= 10
     kinds = Counter(label["kind"] for label in ALL)
@@ -127,9 +128,9 @@ def test_precision_of_the_caller() -> None:
     assert len(found) <= 0.02 * len(HERE), "\n".join(found)
 
 
-@pytest.mark.parametrize("kind", sorted({label["kind"] for label in ALL}))
+@pytest.mark.parametrize("kind", sorted({label["kind"].partition(" or ")[0] for label in ALL}))
 def test_no_kind_is_hidden_by_the_average(kind: str) -> None:
     """A kind with few threads may be wrong throughout without moving the average."""
-    few = [label for label in HERE if label["kind"] == kind]
-    right = sum(said(label)["kind"] == kind for label in few)
+    few = [label for label in HERE if label["kind"].partition(" or ")[0] == kind]
+    right = sum(said(label)["kind"] in label["kind"].split(" or ") for label in few)
     assert right >= 0.75 * len(few), f"{kind}: {right} of {len(few)} threads right"

@@ -27,6 +27,7 @@ from functools import lru_cache
 
 from threaddump import catalog
 from threaddump.catalog import Catalog, Entry, glob_test
+from threaddump_parsers.java_frames import is_c_function
 from threaddump_parsers.model import Dump, Frame, Lock, Stack, Thread
 
 NETWORK_PRIMITIVE = 49
@@ -36,7 +37,9 @@ ANY_WAIT = "WAITING|TIMED_WAITING"
 """The state of a thread in a dump that does not tell waits with a timeout from those without."""
 UNTIMED_PARK = "java.util.concurrent.locks.LockSupport.park"
 CLASS_INIT = "class-init:"
-"""Begins the id of the lock under which HotSpot initialises a class; it prints the class alone."""
+"""Begins the id of the lock under which HotSpot initialises a class; it prints the class alone.
+
+Before 17 it does not even print that, and the lock has no id."""
 J9_CLASS_INIT = "java.lang.J9VMInternals$ClassInitializationLock"
 """The object that J9 has for it."""
 WANTS_GIL = re.compile("waiting for (?:the )?gil", re.IGNORECASE)
@@ -169,6 +172,9 @@ class Classifier:
         return verdict or Verdict("unknown")
 
     def _classify(self, stack: Stack, state: str | None, version: str | None) -> Verdict:
+        if self.family == "jvm" and any(map(is_c_function, stack)):
+            # jhsdb --mixed: the catalog knows the methods that led there.
+            stack = tuple(frame for frame in stack if not is_c_function(frame)) or stack
         keys = [self.key(frame) for frame in stack]
         matched = [self.catalog.frames.find(key) for key in keys]
         request = any(self.catalog.request_frames.find(key) for key in keys)
@@ -187,7 +193,8 @@ class Classifier:
             return Verdict(kind, None, None, self.shown(stack[top]), caller, app, None, "", request)
         index, entry = winner
         kind = entry.kind or "unknown"
-        if kind == "idle" and state == "RUNNABLE" and primitive is None and index > 0 and _busy_above(keys, matched):
+        at_work = primitive is None or primitive[1].kind == "running"
+        if kind == "idle" and state == "RUNNABLE" and at_work and index > 0 and _busy_above(keys, matched):
             kind = "running"  # a loop's frame alone proves nothing: above it the loop does its work
         blocking = index
         if kind in {"external-call", "io", "running", "sleep"} and primitive is not None:
@@ -346,7 +353,9 @@ class Classifier:
         """Whether the wait has a timeout, and how that is known."""
         if primitive is not None and entry.kind == "external-call" and primitive.kind == "external-call":
             if primitive.timed == "never":
-                return False, f"{primitive.match[0]} without a timed read on the stack: no timeout was set"
+                if any(".timed" in glob for glob in primitive.forbids):
+                    return False, f"{primitive.match[0]} without its timed form on the stack: no timeout was set"
+                return False, f"{primitive.match[0]} never has a timeout"
             if primitive.timed == "always":
                 return True, f"{primitive.match[0]} is there only when a timeout was set"
         if entry.timed == "never":
@@ -523,7 +532,7 @@ _STDLIB = frozenset(sys.stdlib_module_names) - {"test", "this", "antigravity"}
 def frame_key(frame: Frame, family: str) -> str:
     """The string that catalog patterns match for this frame."""
     if family != "python":
-        return frame.function
+        return f"native:{frame.function}" if is_c_function(frame) else frame.function
     if frame.file is SOURCE_LINE:
         return f"call:{frame.function}"
     if frame.native:

@@ -19,7 +19,6 @@ import typer
 from threaddump import __version__
 from threaddump.report import SEVERITIES, Report
 from threaddump.sources import InputError, Source, expand
-from threaddump.unreadable import CAPTURE
 
 if TYPE_CHECKING:
     from threaddump.rules import Rules
@@ -138,7 +137,9 @@ def options(
 def analyze(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Dump files, folders or globs; - or nothing reads standard input."),
+        typer.Argument(
+            metavar="[FILE]...", help="Dump files, archives, folders or globs; - or nothing reads standard input."
+        ),
     ] = None,
     form: Annotated[Format, typer.Option("--format", "-f", help="Form of the report.")] = Format.terminal,
     output: Annotated[
@@ -161,8 +162,8 @@ def analyze(
 ) -> None:
     """Say what the threads of a dump are stuck on, who waits behind them, and what to do.
 
-    Reads HotSpot text (jstack, jcmd Thread.print, kill -3 within a log), py-spy text and JSON, and faulthandler; all
-    dumps of a file are found.
+    Reads what jstack, jcmd, kill -3, py-spy, faulthandler and others print (threaddump formats lists them all), within
+    logs, wrapped by log collectors, and in archives; all dumps of a file are found.
 
     \b
     Examples:
@@ -191,8 +192,11 @@ def analyze(
     for error in failed:
         _complain(error)
     if skipped:
-        message = f"no thread dump in {skipped} of {len(sources)} file{'s' * (len(sources) != 1)}"
-        _complain(InputError(message, "" if report.dumps else CAPTURE))
+        seen = skipped + len(failed) + len({(dump.source, dump.member) for dump in report.dumps})
+        message = f"no thread dump in {skipped} of {seen} file{'s' * (seen != 1)}"
+        from threaddump.formats import how_to_take_any
+
+        _complain(InputError(message, "" if report.dumps else how_to_take_any()))
     if not report.dumps:
         raise typer.Exit(UNUSABLE)
     with _opened(output) as out:
@@ -459,6 +463,32 @@ def explain(
         explained.write(answer, out, *_screen(out))
 
 
+@app.command(
+    name="formats",
+    short_help="List what can be read, and how to take it.",
+    epilog="\b\nExit codes:\n    0  listed\n    2  bad usage",
+)
+def list_formats(
+    form: Annotated[ListFormat, typer.Option("--format", "-f", help="Form of the list.")] = ListFormat.terminal,
+) -> None:
+    """List the formats that can be read, by runtime, each with the command that takes such a dump.
+
+    \b
+    Examples:
+      threaddump formats
+      threaddump formats --format json
+    """
+    from threaddump import formats
+
+    with _opened(None) as out:
+        if form is ListFormat.json:
+            formats.write_json(out)
+        else:
+            from threaddump.explain import write
+
+            write(formats.lines, out, *_screen(out))
+
+
 def _rules(named: list[Path], apps: list[str], look: bool) -> Rules | None:
     """The user's own rules. Where there are none, nothing is imported for them."""
     found = None
@@ -495,8 +525,9 @@ def _exit_code(report: Report, fail_on: FailOn | None, strict: bool) -> int:
         worst = min((SEVERITIES.index(finding.severity) for finding in report.findings), default=len(SEVERITIES))
         if worst <= SEVERITIES.index(fail_on.value):
             return FAILED_ON
-    if strict and any(dump.problems or dump.unread_lines or dump.truncated for dump in report.dumps):
-        return PROBLEMS
+    if strict:
+        if report.problems or any(dump.problems or dump.unread_lines or dump.truncated for dump in report.dumps):
+            return PROBLEMS
     return OK
 
 

@@ -32,11 +32,14 @@ from threaddump_parsers.model import Dump, Frame, Lock, Thread
 from threaddump_parsers.python_frames import LIVE, DumpReader, clean, number_of, text
 
 FORMAT = "gdb-py"
+FAMILY = "python"
 TITLE = "gdb's backtraces of a Python process"
 CAPTURE = (
     ("gdb -p PID -batch -ex 'thread apply all py-bt'", "needs the interpreter's debug symbols and its python-gdb.py"),
 )
 INITIALS = b"TP\x1b"
+SIGNATURE = rb"Thread \d+ \(Thread 0x"
+WORDS = (b"Thread ",)
 
 # thread := "Thread " number " (" ["Thread 0x" address " ("] ("LWP " | "process ") id [")"] [' "' name '"'] "):"
 _THREAD = re.compile(

@@ -36,6 +36,7 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "profiling-sampling"
+FAMILY = "python"
 TITLE = "profiling.sampling, Python 3.15"
 CAPTURE = (
     (
@@ -44,6 +45,8 @@ CAPTURE = (
     ),
 )
 INITIALS = b"S \t\x1b"
+SIGNATURE = rb"Stack dump"
+WORDS = (b"Stack dump",)
 
 STATES = {"idle": "IDLE", "on CPU": "ACTIVE"}
 """As printed and normalised; a thread that waits for the GIL is neither."""

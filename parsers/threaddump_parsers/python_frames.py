@@ -141,6 +141,7 @@ class DumpReader:
         self._ids: set[str] = set()
         self._pending = 0
         self._pending_problems: list[Problem] = []
+        self._ends: Callable[[int, bytes], bool]
 
     def read(self, number: int, line: bytes) -> bool:
         """Read a line that is no known frame; False if it is none of the grammar's."""
@@ -157,6 +158,7 @@ class DumpReader:
 
     def run(self, lines: Lines) -> Iterator[Dump]:
         """Read a stretch and yield its dumps, each as soon as it is complete."""
+        self._ends = lines.ends
         append = self.stack.append
         number, line = 0, b""
         for number, line in lines:
@@ -272,7 +274,7 @@ class DumpReader:
                 self.dump.end_line = number - 1
         blank = not line.strip(b" \t\r\n-=")  # or a rule: py-spy prints one before a subprocess
         other = None if blank else claimant(line)
-        if other is not None and other.FORMAT != self.FORMAT:
+        if not blank and (self._ends(number, line) if other is None else other.FORMAT != self.FORMAT):
             # The two lines before it and the line itself.
             self.gap = deque([*self.gap, (number, line)], maxlen=3)
             return True

@@ -40,6 +40,7 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "traceback"
+FAMILY = "python"
 WROTE_THE_DUMP = "wrote the dump"
 """Stands for the state of the thread whose own frames of writing the dump were dropped. No recipe prints states."""
 TITLE = "sys._current_frames() recipes"
@@ -50,6 +51,10 @@ CAPTURE = (
     ),
 )
 INITIALS = b" \t#<Tt-=~*+FDM\x1b"
+SIGNATURE = (
+    rb"# Thread|<_?\w{0,30}Thread\(|~{5,} ?Stack of |Dumping stack traces|={10,} Thread Dump =|-{3,} {3,}Thread #\d"
+)
+WORDS = (b"hread", b"Stack of ", b"Dumping stack")
 
 _STARTS = (b'File "', b'File: "')
 _CALLS = b"(most recent call "

@@ -22,9 +22,12 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import MAX_SOURCE_LINE, DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "uwsgi"
+FAMILY = "python"
 TITLE = "uWSGI's Python tracebacker"
 CAPTURE = (("uwsgi --connect-and-read /tmp/tbsocket1", "where uWSGI runs with --py-tracebacker /tmp/tbsocket"),)
 INITIALS = b"t*\x1b"
+SIGNATURE = rb"thread_id = |\*{3} uWSGI"
+WORDS = (b"thread_id = ", b"*** uWSGI")
 
 _TITLE = b"*** uWSGI Python tracebacker output ***"
 _THREAD = b"thread_id = "

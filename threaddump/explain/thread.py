@@ -242,12 +242,12 @@ def _wait_lines(told: Trace, width: int) -> Iterator[Line]:
     yield [("WAITS", "heading")]
     yield from labelled("for", _waits_for(told), width)
     for deadlock in told.facts.waits.deadlocks:
-        if told.thread.line in deadlock.lines:
+        if (told.thread.label, told.thread.line) in zip(deadlock.threads, deadlock.lines, strict=False):
             yield from labelled("deadlock", f"it is in a cycle of {plural(len(deadlock.threads), 'thread')}", width)
     yield from labelled("behind it", _behind(told), width)
     unique = sum(thread.name == told.thread.name for thread in told.dump.threads) == 1
     for finding in run(told.facts):
-        cited = any(place.line == told.thread.line for place in finding.evidence)
+        cited = any((place.thread, place.line) == (told.thread.label, told.thread.line) for place in finding.evidence)
         if cited or (unique and told.thread.name in finding.thread_names):
             yield from labelled("finding", [(finding.id, "strong"), (f" ({finding.severity})", "")], width)
 

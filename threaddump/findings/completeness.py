@@ -14,13 +14,15 @@ def truncated_input(facts: Facts) -> Iterable[Finding]:
     dump = facts.dump
     if not dump.truncated:
         return
-    again = "take the dump again and save it whole"
+    missing, again = "others are missing", "take the dump again and save it whole"
     if dump.format == "faulthandler":
         again = "faulthandler prints 100 threads and 100 frames at most: take py-spy dump --pid PID instead"
+    if dump.format == "hotspot-sa" and any(thread.truncated for thread in dump.threads):
+        missing, again = "their Java frames are not", "take it again without --mixed: jhsdb jstack --locks --pid PID"
     yield Finding(
         id="truncated-input",
         severity="medium",
-        title=f"the dump is not complete: {len(dump.threads)} threads are here, others are missing",
+        title=f"the dump is not complete: {len(dump.threads)} threads are here, {missing}",
         detail=f"{'; '.join(dump.truncated)}. Counts are lower bounds, and shares may be wrong.",
         threads=0,
         thread_names=[],

@@ -10,6 +10,7 @@ from threaddump.findings.facts import Facts, of_crew, short, short_class
 from threaddump.groups import QUIET
 from threaddump.report import Chain, ContendedLock, Deadlock, Evidence, Finding, Severity, WaitNode
 from threaddump.waits.convoys import Convoy
+from threaddump.waits.owners import listed_with_l
 
 _AWAITS = "is a task that waits for the end of the next one"
 RING = 6
@@ -37,8 +38,9 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
     if len(cycle.threads) > RING:
         ring = f"{ring} (over {len(cycle.threads)} threads)"
     behind = f", {cycle.behind} more wait behind them" if cycle.behind else ""
-    texts = {
-        thread.line: verdict.blocking_frame for thread, verdict in zip(facts.dump.threads, facts.verdicts, strict=True)
+    texts = {  # a line alone tells no thread: JSON may be one line
+        (thread.label, thread.line): verdict.blocking_frame
+        for thread, verdict in zip(facts.dump.threads, facts.verdicts, strict=True)
     }
     return Finding(
         id="deadlock",
@@ -48,7 +50,7 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
         threads=len(cycle.threads) + cycle.behind,
         thread_names=list(cycle.threads),
         evidence=[
-            Evidence(name, line, texts.get(line) or "deadlock section")
+            Evidence(name, line, texts.get((name, line)) or "deadlock section")
             for name, line in zip(cycle.threads, cycle.lines, strict=False)
         ],
         advice=[
@@ -90,12 +92,16 @@ def _severity(facts: Facts, waiters: Sequence[int], convoy: Convoy | None) -> Se
 
 def _behind_owner(facts: Facts, chain: Chain) -> Finding:
     owner = chain.root.threads[0]
-    roots = {i for i, thread in enumerate(facts.dump.threads) if thread.line in chain.root.lines}
+    members = set(zip(chain.root.threads, chain.root.lines, strict=True))
+    roots = {i for i, thread in enumerate(facts.dump.threads) if (thread.label, thread.line) in members}
     group = facts.groups[facts.group_of[min(roots)]]
     waiters = sorted(facts.waits.graph.behind(roots))
     crew = facts.crew(waiters)
     node = max(_locks(chain.tree), key=lambda node: node.count)
     lock = short_class(node.lock_class)
+    others = len({node.lock for node in _locks(chain.tree)}) - 1
+    if others:
+        lock += f" and {others} more lock{'s' if others > 1 else ''} they want"
     convoy = next((c for i in waiters if (c := facts.waits.graph.convoy_of.get(i)) is not None), None)
     holds = "holds" if convoy is None else "probably holds"
     how = "" if convoy is None else f" Inferred: {convoy.reason}."
@@ -164,7 +170,7 @@ def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
             continue  # told by write_lock_starved
         crew = facts.crew(threads)
         # What jcmd prints with -l: HotSpot's threads, but not virtual ones.
-        printed = facts.dump.family == "jvm" and facts.dump.format not in {"javacore", "jrockit"}
+        printed = facts.dump.format not in {"javacore", "jrockit"} and listed_with_l(lock.class_name, facts.dump)
         printed = printed and not all(facts.dump.threads[index].virtual for index in threads)
         which = short_class(lock.class_name)
         which = which if which.startswith("the ") else f"one {which}"

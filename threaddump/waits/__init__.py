@@ -26,6 +26,7 @@ from threaddump.waits.owners import (
     released,
     wanted,
     wanted_locks,
+    wanted_permits,
 )
 from threaddump.waits.pools import find_pools, pool_locks
 from threaddump.waits.tasks import decisive, find_awaits
@@ -67,12 +68,13 @@ def find_waits(
             owner_of[index] = owners[lock.id]
     owner_of.update(find_initialisers(dump))
     contended = wanted_locks(dump, verdicts, owner_of)
+    virtual = any(thread.virtual for thread in threads)
     unowned = {
         key: waiting
         for key, (lock, waiting) in contended.items()
-        if key not in owners and ownable(lock) and not released(lock, dump)
+        if key not in owners and ownable(lock) and not released(lock, dump, virtual=virtual)
     }
-    convoys = find_convoys(dump, verdicts, unowned, source_locks)
+    convoys = find_convoys(dump, verdicts, unowned | wanted_permits(dump, verdicts), source_locks)
     for convoy in convoys:
         if convoy.owner is not None:
             owner_of.update((index, convoy.owner) for index in convoy.waiters)

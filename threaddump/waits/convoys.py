@@ -8,21 +8,25 @@ several threads could be the holder none is named.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 
 from threaddump.classify import Verdict, python_path
 from threaddump.code.locks import LockName, SourceLocks
 from threaddump.groups import QUIET, crew_name
-from threaddump_parsers.model import Dump, Frame, Thread
+from threaddump_parsers.model import Dump, Frame, Lock, Thread
 
 LOGGING = "py-logging"
 """Key of the library profile of the logging package."""
 CONVOY = 3
 """Threads at one line before it is called a convoy."""
 _LOCK_CLASSES = ("asyncio/locks.py", "/threading.py", "multiprocessing/synchronize.py")
+Place = tuple[str | None, str, int | None]
+"""File, function and line."""
 _LOCK_METHODS = frozenset({"Lock.acquire", "Semaphore.acquire", "_ContextManagerMixin.__aenter__"})
 """asyncio's own, where a dump prints coroutines without their files."""
 _NOT_CODE_OF_A_CLASS = ("<module>", "<lambda>", "<listcomp>", "<genexpr>")
@@ -69,37 +73,107 @@ def find_convoys(
 
 
 def _at_one_lock(dump: Dump, verdicts: Sequence[Verdict], unowned: Mapping[str, list[int]]) -> list[Convoy]:
+    taken_at = {lock: _places(dump, verdicts, waiters) for lock, waiters in unowned.items()}
     found = []
     for lock_id, waiters in unowned.items():
-        if len(waiters) < CONVOY:
-            continue
-        places = {place for index in waiters if (place := _taking(dump.threads[index], verdicts[index])) is not None}
         lock = dump.threads[waiters[0]].blocked_on or dump.threads[waiters[0]].waiting_on
-        inside: dict[int, None] = {}
-        for place in places:
-            inside.update(dict.fromkeys(_inside(dump, verdicts, place, set(waiters), places)))
-        if not inside or lock is None:
+        if len(waiters) < CONVOY or lock is None:
             continue
-        holders = list(inside)
-        crew = {crew_name(dump.threads[i].name) for i in waiters}
-        of_crew = [i for i in holders if crew_name(dump.threads[i].name) in crew]
-        if len(crew) == 1 and len(of_crew) == 1:
-            holders = of_crew  # threads of one pool run the same code: the others only pass through the class
+        places = taken_at[lock_id]
+        alike = [other for other in unowned if other != lock_id and not places.keys().isdisjoint(taken_at[other])]
+        standing = {*waiters, *chain.from_iterable(unowned[other] for other in alike)}
+        holders, past = _holders(dump, verdicts, places.values(), waiters, standing, past_only=not _is_lock(lock))
+        if not holders:
+            continue
         names = ", ".join(f'"{dump.threads[i].label}"' for i in holders[:3])
-        where = ", ".join(sorted({place.function for place in places})[:2])
-        if len(holders) == 1:
-            reason = f"the dump lists no owners; {names} alone is past the line where {where} takes the lock"
+        methods = sorted({function for _, function, _ in places})
+        where = f"past the line where {', '.join(methods[:2])} takes {'the lock' if _is_lock(lock) else 'a permit'}"
+        if not past:
+            where = f"in other code of {', '.join(sorted({name.rpartition('.')[0] for name in methods})[:2])}"
+        if len(holders) > 1:
+            among = f"{len(holders)} threads are {where}, and any may hold it: {names}"
+        elif alike:
+            among = f"{names} alone is {where}, but others wait there for another lock of this kind"
         else:
-            among = f"{len(holders)} threads are in the method or class of {where}, and any may hold it"
-            reason = f"the dump lists no owners; {among}: {names}"
-        owner = holders[0] if len(holders) == 1 else None
+            among = f"{names} alone is {where}"
+        owner = holders[0] if len(holders) == 1 and not alike else None
+        reason = f"{_why_unlisted(lock, dump)}; {among}"
         found.append(Convoy(lock_id, lock.class_name, "synchronizer", waiters, owner, reason))
     return found
 
 
-def _taking(thread: Thread, verdict: Verdict) -> Frame | None:
-    """The application's frame that takes the lock."""
-    return next((frame for frame in thread.stack if frame.function == verdict.caller), None)
+def _is_lock(lock: Lock) -> bool:
+    """Whether who passed it holds it. Permits of a semaphore may also be signals, which nobody gives back."""
+    return lock.class_name.startswith("java.util.concurrent.locks.")
+
+
+def _why_unlisted(lock: Lock, dump: Dump) -> str:
+    """Why nothing in the dump says who holds this."""
+    if "ReadWriteLock" in lock.class_name and dump.ownable_synchronizers:
+        return "no thread owns it for writing, and the dump never lists who holds it for reading"
+    if "Reentrant" in lock.class_name:
+        return "the dump lists no owners"
+    return f"a {lock.class_name.rpartition('.')[2].partition('$')[0]} records no owner"
+
+
+def _places(dump: Dump, verdicts: Sequence[Verdict], waiters: Sequence[int]) -> dict[Place, Frame]:
+    """The application's frames that take the lock."""
+    found = {}
+    for index in waiters:
+        caller = verdicts[index].caller
+        place = next((frame for frame in dump.threads[index].stack if frame.function == caller), None)
+        if place is not None:
+            found[place.file, place.function, place.line] = place
+    return found
+
+
+def _holders(
+    dump: Dump,
+    verdicts: Sequence[Verdict],
+    places: Collection[Frame],
+    waiters: Sequence[int],
+    standing: set[int],
+    past_only: bool,
+) -> tuple[list[int], bool]:
+    """The threads that may hold what is taken at these places, and whether they are past the line that takes it.
+
+    If nobody is, those in another lambda of the method, which shares its variables; else those in another method of the
+    class. ``standing`` wait at one of the places, some perhaps for another lock.
+    """
+    past: dict[int, None] = {}
+    beside: dict[int, None] = {}
+    for place in places:
+        past.update(dict.fromkeys(_in_function(dump, verdicts, place, set(waiters), places)))
+        if not past_only:
+            beside.update(dict.fromkeys(_beside(dump, verdicts, place, standing)))
+    holders = list(past or beside)
+    crew = {crew_name(dump.threads[i].name) for i in waiters}
+    of_crew = [i for i in holders if crew_name(dump.threads[i].name) in crew]
+    if len(crew) == 1 and len(of_crew) == 1:
+        return of_crew, bool(past)  # threads of one pool run the same code: the others only pass through the class
+    return holders, bool(past)
+
+
+def _beside(dump: Dump, verdicts: Sequence[Verdict], place: Frame, standing: set[int]) -> list[int]:
+    """Threads in a lambda of the same method, or in that method itself; else in the same class."""
+    method = _enclosing_method(place.function)
+    if method != place.function:
+        others = [i for i, v in enumerate(verdicts) if i not in standing and v.kind not in QUIET]
+        found = [
+            i for i in others if any(_enclosing_method(frame.function) == method for frame in dump.threads[i].stack)
+        ]
+        if found:
+            return found
+    return _in_class(dump, verdicts, place, standing)
+
+
+_LAMBDA = re.compile(r"(.*)\.lambda\$(\w+)\$\d+")
+
+
+def _enclosing_method(function: str) -> str:
+    """``Stock.refresh`` for the body of a lambda in it, ``Stock.lambda$refresh$1``, as javac names it."""
+    match = _LAMBDA.fullmatch(function)
+    return function if match is None or match[2] in {"null", "new", "static"} else f"{match[1]}.{match[2]}"
 
 
 # Python: neither lock nor owner are known, but the source may tell both
@@ -239,27 +313,41 @@ def _in_task(thread: Thread) -> bool:
 def _inside(
     dump: Dump, verdicts: Sequence[Verdict], leaf: Frame, waiters: set[int], places: Collection[Frame]
 ) -> list[int]:
-    """Threads that are inside the code that takes the lock: the same function at another line, else the same class."""
-    lines = {(place.function, place.line) for place in places}
-    others = [i for i, v in enumerate(verdicts) if i not in waiters and v.kind not in QUIET]
-    same_function = [
+    """Threads that are inside the code that takes the lock: the same function past that line, else the same class."""
+    return _in_function(dump, verdicts, leaf, waiters, places) or _in_class(dump, verdicts, leaf, waiters)
+
+
+def _in_function(
+    dump: Dump, verdicts: Sequence[Verdict], place: Frame, waiters: set[int], places: Collection[Frame]
+) -> list[int]:
+    """Threads in the same function past the line where the lock is taken, and at no other place that takes it."""
+    lines = {other.line for other in places if other.function == place.function and other.file == place.file}
+    return [
         index
-        for index in others
-        if any(
-            frame.file == leaf.file and frame.function == leaf.function and (frame.function, frame.line) not in lines
+        for index, verdict in enumerate(verdicts)
+        if index not in waiters
+        and verdict.kind not in QUIET
+        and any(
+            frame.function == place.function
+            and frame.file == place.file
+            and frame.line not in lines
+            and (frame.line or 0) > (place.line or 0)
             for frame in dump.threads[index].stack
         )
     ]
-    if same_function:
-        return same_function
-    owner = leaf.function.rpartition(".")[0]
-    if not owner:
-        return []
+
+
+def _in_class(dump: Dump, verdicts: Sequence[Verdict], place: Frame, waiters: set[int]) -> list[int]:
+    """Threads in another function of the same class."""
+    owner = place.function.rpartition(".")[0]
     return [
         index
-        for index in others
-        if any(
-            frame.file == leaf.file and frame.function.rpartition(".")[0] == owner
+        for index, verdict in enumerate(verdicts)
+        if owner
+        and index not in waiters
+        and verdict.kind not in QUIET
+        and any(
+            frame.file == place.file and frame.function.rpartition(".")[0] == owner and frame.function != place.function
             for frame in dump.threads[index].stack
         )
     ]

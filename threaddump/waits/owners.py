@@ -11,6 +11,9 @@ from threaddump.waits.convoys import Convoy
 from threaddump_parsers.model import Dump, Lock, Thread
 
 INITIALISER = "this thread is inside the class's initialiser"
+SEMAPHORE = "java.util.concurrent.Semaphore$"
+NEVER_OWNED = ("java.util.concurrent.locks.StampedLock", SEMAPHORE)
+"""Classes that do not record who holds them."""
 ONLY_INITIALISER = "this thread alone is inside an initialiser of a class, and the JVM does not name the class"
 
 
@@ -44,6 +47,16 @@ def find_owners(dump: Dump) -> dict[str | None, int]:
                 if frame.function.endswith(".<clinit>"):
                     owners.setdefault(CLASS_INIT + frame.function.removesuffix(".<clinit>"), index)
     return owners
+
+
+def wanted_permits(dump: Dump, verdicts: Sequence[Verdict]) -> dict[str, list[int]]:
+    """Semaphores by id, and the threads that wait for a permit; a pool's own semaphore is the pool's matter."""
+    found: dict[str, list[int]] = {}
+    for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
+        lock = thread.waiting_on if verdict.kind == "sync-wait" else None
+        if lock is not None and lock.id is not None and lock.class_name.startswith(SEMAPHORE):
+            found.setdefault(lock.id, []).append(index)
+    return found
 
 
 def find_initialisers(dump: Dump) -> dict[int, int]:
@@ -108,6 +121,7 @@ def contended_locks(
     wanted: dict[str, tuple[Lock, list[int]]],
 ) -> dict[str, ContendedLock]:
     result = {}
+    virtual = any(thread.virtual for thread in dump.threads)
     for key, (lock, indexes) in wanted.items():
         owner = owners.get(key)
         result[key] = ContendedLock(
@@ -118,7 +132,7 @@ def contended_locks(
             if owner is not None and owner not in indexes
             else None,
             waiting=[dump.threads[index].label for index in indexes],
-            owner_unknown=None if owner is not None else _why_unowned(lock, dump),
+            owner_unknown=None if owner is not None else _why_unowned(lock, dump, virtual=virtual),
         )
     return result
 
@@ -136,12 +150,15 @@ def _owner(dump: Dump, verdicts: Sequence[Verdict], index: int, evidence: Basis)
     )
 
 
-def released(lock: Lock, dump: Dump) -> bool:
-    """Whether the dump would show the owner if there were one: then the lock was given up a moment ago."""
-    return dump.ownable_synchronizers and "ReentrantLock$" in lock.class_name
+def released(lock: Lock, dump: Dump, *, virtual: bool) -> bool:
+    """Whether the dump would show the owner if there were one: then the lock was given up a moment ago.
+
+    ``virtual``: there are virtual threads, and what these own is printed nowhere.
+    """
+    return dump.ownable_synchronizers and "ReentrantLock$" in lock.class_name and not virtual
 
 
-def _why_unowned(lock: Lock, dump: Dump) -> str:
+def _why_unowned(lock: Lock, dump: Dump, *, virtual: bool) -> str:
     kind = lock_type(lock)
     if kind == "class-init":
         return "the JVM does not print who runs a class initialiser, and no thread is seen inside it"
@@ -150,6 +167,8 @@ def _why_unowned(lock: Lock, dump: Dump) -> str:
     if kind == "monitor":
         return "no thread in this dump holds it: it was just released, or a native frame or the VM holds it"
     if "ReentrantLock$" in lock.class_name or "ReentrantReadWriteLock$" in lock.class_name:
+        if virtual:
+            return "no dump shows the locks of java.util.concurrent that virtual threads own"
         if not dump.ownable_synchronizers:
             if dump.format in {"javacore", "jrockit"}:
                 return "this dump does not tell who owns locks of java.util.concurrent"
@@ -158,6 +177,15 @@ def _why_unowned(lock: Lock, dump: Dump) -> str:
             return "no thread owns it for writing; owners of read locks are never printed"
         return "no thread in this dump owns it: it was just released"
     return "a lock of this class records no owner"
+
+
+def listed_with_l(class_name: str, dump: Dump) -> bool:
+    """Whether this JVM's dump would name the owner if it were taken with ``-l``."""
+    return (
+        not dump.ownable_synchronizers
+        and class_name.startswith("java.util.concurrent.")
+        and not class_name.startswith(NEVER_OWNED)
+    )
 
 
 def convoy_lock(dump: Dump, verdicts: Sequence[Verdict], convoy: Convoy) -> ContendedLock:
