@@ -230,7 +230,7 @@ def test_the_story_with_its_files(form: str) -> None:
     assert lock.owner is not None
     assert (len(lock.waiting), lock.owner.kind) == (24, "sleep")
     assert (lock.owner.caller or "").rpartition(":")[2].rpartition(".")[2] == "await_dates"
-    assert dump.hints == []
+    assert not [hint for hint in dump.hints if not hint.startswith("three dumps")]
 
 
 def contention(tmp_path: Path, code: str, *frames: tuple[str, int], file: str = "shop/stock.py") -> list[Verdict]:

@@ -184,7 +184,7 @@ def _python_options(facts: Facts) -> Iterator[str]:
 
 def _sources(facts: Facts) -> Iterator[str]:
     """With the source at hand the line tells what a call into C is, and which lock it takes."""
-    if facts.dump.family != "python" or facts.has_sources:
+    if facts.dump.family != "python" or facts.dump.format == "asyncio" or facts.has_sources:
         return
     if _unknown(facts) or any(convoy.owner is None for convoy in facts.waits.graph.convoys):
         yield "what C calls wait for, and who holds a lock: threaddump analyze --source-root DIR FILE"
@@ -222,8 +222,8 @@ RULES: tuple[Rule, ...] = (
     _lock_owners_elsewhere,
     _whole_stacks,
     _serviceability_agent,
-    _sources,
     _python_options,
     _gdb,
+    _sources,
     _tasks,
 )
