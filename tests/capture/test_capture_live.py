@@ -42,6 +42,17 @@ def captured(*words: str, code: int = 0, **options: Any) -> tuple[dict[str, Any]
     return report, errors
 
 
+def captured_calling(pid: int, address: str, threads: int, folder: Path, **options: Any) -> tuple[dict[str, Any], str]:
+    """Capture until so many threads are in a call to the address: they need a moment to get there."""
+
+    def look() -> tuple[dict[str, Any], str] | None:
+        report, said = captured(str(pid), "--output", f"{folder}/", **options)
+        return (report, said) if threads_to(report, address) == threads else None
+
+    found: tuple[dict[str, Any], str] = eventually(look, f"{threads} threads in calls to {address}")
+    return found
+
+
 def calls(report: dict[str, Any]) -> list[dict[str, Any]]:
     return [group for group in report["groups"] if group["kind"] == "external-call"]
 
@@ -145,9 +156,8 @@ def test_java_calls_without_any_tool_of_a_jdk(classes: Path, peers: tuple[Peer, 
     hangs, _, _ = peers
     with process(java(classes, f"http://{hangs.address}/")) as running:
         environment = {**os.environ, "PATH": str(tmp_path)}  # no jcmd, no jattach
-        report, said = captured(str(running.pid), "--output", f"{tmp_path}/", env=environment)
+        report, said = captured_calling(running.pid, hangs.address, 12, tmp_path, env=environment)
         assert "attach: jcmd Thread.print -l -e" in said
-        assert threads_to(report, hangs.address) == 12
         assert sum(endpoint["untimed"] for endpoint in endpoints(report)[hangs.address]) == 12
         (lock,) = (lock for lock in report["locks"] if lock["class"].endswith("NonfairSync"))
         assert (lock["owner"]["thread"], lock["waiters"]) == ("main", 3)
@@ -213,9 +223,8 @@ def test_a_process_of_another_user(classes: Path, peers: tuple[Peer, Peer, str],
     require_root()
     command = java(classes, f"http://{peers[0].address}/")
     with process(command, user=65534, group=65534, cwd="/") as running:
-        report, said = captured(str(running.pid), "--output", f"{tmp_path}/")
+        _, said = captured_calling(running.pid, peers[0].address, 12, tmp_path)
         assert "attach" in said
-        assert threads_to(report, peers[0].address) == 12
 
 
 def test_a_process_in_namespaces_of_its_own(classes: Path, tmp_path: Path) -> None:
@@ -231,9 +240,8 @@ def test_a_process_in_namespaces_of_its_own(classes: Path, tmp_path: Path) -> No
     command = [unshare, "--pid", "--mount", "--net", "--uts", "--fork", "--kill-child", "sh", "-c", script]
     with process(command) as running:
         pid = eventually(lambda: _descendant(running.pid, "java"), "the JVM")
-        report, said = captured(str(pid), "--output", f"{tmp_path}/")
+        _, said = captured_calling(pid, "127.0.0.9:7001", 12, tmp_path)
         assert "attach" in said
-        assert threads_to(report, "127.0.0.9:7001") == 12
 
 
 def _descendant(pid: int, name: str) -> int | None:
