@@ -142,6 +142,8 @@ def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpRepo
         chains=waits.chains,
         deadlocks=waits.deadlocks,
         findings=findings,
+        unit=dump.threads[0].unit if dump.threads else "thread",
+        profile=dump.profile,
         hints=_hints(dump, facts),
     )
 
@@ -183,6 +185,10 @@ def _hints(dump: Dump, facts: Facts) -> list[str]:
     if dump.format == "faulthandler" and dump.truncated:
         hints.append("all threads with their names: py-spy dump --pid PID")
     hints += _python_hints(dump, facts, pid)
+    if dump.format == "goroutine" and dump.threads and not any(thread.state for thread in dump.threads):
+        hints.append("what each goroutine waits for, and how long: curl 'HOST:PORT/debug/pprof/goroutine?debug=2'")
+    if dump.format == "dotnet-stack" and any(verdict.kind == "lock-wait" for verdict in facts.verdicts):
+        hints.append("owners of monitors: dotnet-dump analyze FILE -c syncblk")
     if dump.format.startswith("py-spy"):
         unknown = any(g.kind == "external-call" and g.timed is None for g in facts.groups)
         if unknown and not any(thread.locals for thread in dump.threads):

@@ -82,6 +82,17 @@ def span_words(milliseconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+@dataclass(slots=True, frozen=True)
+class Waiting:
+    """For how long threads have been waiting at least, where the runtime says it."""
+
+    threads: int
+    """How many it says it of: of the others nothing is known."""
+    min_ms: float
+    median_ms: float
+    max_ms: float
+
+
 @dataclass(slots=True)
 class Group:
     """Threads that are blocked in the same frame for the same reason."""
@@ -104,6 +115,7 @@ class Group:
     states: dict[str, int]
     cpu_ms: float | None
     endpoints: list[Endpoint] = field(default_factory=list)
+    waiting: Waiting | None = None
 
     @property
     def count(self) -> int:
@@ -257,6 +269,10 @@ class DumpReport:
     chains: list[Chain]
     deadlocks: list[Deadlock]
     findings: list[Finding]
+    unit: str = "thread"
+    """What the runtime calls an entry: ``thread``, ``goroutine``."""
+    profile: str | None = None
+    """Where the input is a profile and no dump of one moment: what it sums up."""
     hints: list[str] = field(default_factory=list)
     """Commands that would give a better dump; empty where nothing is missing."""
 

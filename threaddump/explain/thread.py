@@ -241,10 +241,10 @@ def _wait_lines(told: Trace, width: int) -> Iterator[Line]:
         if told.thread.line in deadlock.lines:
             yield from labelled("deadlock", f"it is in a cycle of {plural(len(deadlock.threads), 'thread')}", width)
     yield from labelled("behind it", _behind(told), width)
-    unique = sum(thread.name == told.thread.name for thread in told.dump.threads) == 1
+    unique = sum(thread.label == told.thread.label for thread in told.dump.threads) == 1
     for finding in run(told.facts):
         cited = any(place.line == told.thread.line for place in finding.evidence)
-        if cited or (unique and told.thread.name in finding.thread_names):
+        if cited or (unique and told.thread.label in finding.thread_names):
             yield from labelled("finding", [(finding.id, "strong"), (f" ({finding.severity})", "")], width)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from threaddump.catalog import Entry, glob_test
-from threaddump.classify import NETWORK_PRIMITIVE, Classifier, Verdict, effective_state, ruled_out, weight, winner_of
+from threaddump.classify import NETWORK_PRIMITIVE, Classifier, Verdict, effective_state, ruled_out, weight
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
 from threaddump.waits import find_waits
@@ -76,7 +76,7 @@ class Trace:
         if self.blocked:
             entry = self.verdict.entry
             return (0, entry) if entry in self.matched[0] else None
-        return winner_of(self.hits)
+        return self.classifier.winner(self.hits, self.matched, self.state)
 
     @cached_property
     def blocking(self) -> int | None:
