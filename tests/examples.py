@@ -23,7 +23,7 @@ from dumps import (
     thread,
     times,
 )
-from threaddump_parsers.model import Dump, Lock, OsFacts, SystemCall, Thread
+from threaddump_parsers.model import Container, Dump, Lock, OsFacts, SystemCall, Thread
 
 JUC = "java.util.concurrent."
 READ_WRITE = lock("0xr", f"{JUC}locks.ReentrantReadWriteLock$NonfairSync")
@@ -150,6 +150,18 @@ def connections(**row: object) -> Dump:
     return captured(0, connections=[{"from": "10.0.0.1:8080"} | row])
 
 
+def scope(*calls: str) -> Dump:
+    """A thread that waits in a task scope for tasks, which read in these calls."""
+    opened = Container("java.util.concurrent.StructuredTaskScopeImpl@1", owner=1)
+    join = (*PARK, "jdk.internal.misc.ThreadFlock.awaitAll", f"{JUC}StructuredTaskScopeImpl.join")
+    owner = thread("owner", *join, "com.shop.Quote.collect", state="WAITING", java_id=1)
+    tasks = [
+        thread(f"task-{n}", *READ_FOREVER, call, state="RUNNABLE", virtual=True, java_id=n, container=opened)
+        for n, call in enumerate(calls, 2)
+    ]
+    return dump([owner, *tasks], containers=[opened])
+
+
 RESOLVE = ("java.net.Inet6AddressImpl.lookupAllHostAddr", "java.net.InetAddress.getByName")
 CONNECT = ("sun.nio.ch.Net.connect0", "sun.nio.ch.NioSocketImpl.connect", "java.net.Socket.connect")
 WRITE = ("java.net.SocketOutputStream.socketWrite0", "java.net.SocketOutputStream.write")
@@ -192,6 +204,7 @@ EXAMPLES: dict[str, Example] = {
             ]
         ),
     ),
+    "scope-tasks-stuck": Example(scope(CALL, CALL), scope(CALL, "com.shop.Stock.call")),
     "event-loop-blocked": Example(loop(*PY_REQUESTS), loop("asyncio/streams.py:StreamReader.read@9")),
     "gil-held": Example(gil("native:take_gil"), gil("native:clock_nanosleep")),
     "dns-wait": Example(dump(stalled(5, *RESOLVE, state="RUNNABLE")), dump([*stalled(2, *RESOLVE, state="RUNNABLE")])),

@@ -28,6 +28,7 @@ FOLDERS = (
     "black-friday",
     "healthy",
     "hotspot",
+    "hotspot-sa",
     "py-spy",
     "py-spy-json",
     "faulthandler",

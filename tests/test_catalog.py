@@ -20,7 +20,7 @@ from threaddump import catalog
 from threaddump.catalog import Globs, Prefixes, glob_test
 from threaddump.catalog import compile as compiler
 from threaddump.classify import Classifier
-from threaddump.naming import naming
+from threaddump.naming import SOURCE_LINE, naming
 from threaddump_parsers.model import Frame
 
 DATA = catalog.DATA
@@ -281,6 +281,8 @@ def wrong(
 
 
 def example_frame(text: str, family: str) -> Frame:
+    if text.startswith("call:"):
+        return Frame(text.removeprefix("call:"), SOURCE_LINE, 1, native=True)
     if text.startswith("native:"):
         return Frame(text.removeprefix("native:"), "libc.so.6", None, native=True)
     if not naming(family).paths:

@@ -236,12 +236,17 @@ def test_strict_wants_an_input_without_problems(run: Run, tmp_path: Path) -> Non
 NOT_A_DUMP = {
     "empty": (b"", "the input is empty", "jcmd PID Thread.print -l -e > dump.txt"),
     "blank": (b"\n  \n\n", "the input is empty", "py-spy dump --pid PID"),
-    "log": (b"12:00:01 INFO started\n12:00:02 WARN slow\n" * 500, "no thread dump in it", "read are: HotSpot text"),
+    "log": (
+        b"12:00:01 INFO started\n12:00:02 WARN slow\n" * 500,
+        "no thread dump in it",
+        "all that is read: threaddump formats",
+    ),
     "one word": (b"hello", "no thread dump in it", "jcmd PID"),
     "program": (b"\x7fELF\x02\x01\x01\x00" + bytes(range(256)) * 40, "an ELF file", "jhsdb jstack --exe"),
     "noise": (bytes(range(256)) * 40, "a binary file", "take a dump"),
-    "zip": (b"PK\x03\x04" + bytes(300), "a zip archive", "unzip -p"),
-    "gzip": (b"\x1f\x8b\x08" + bytes(300), "a gzip file", "gunzip -c"),
+    "zip": (b"PK\x03\x04" + bytes(300), "the zip archive is cut short or damaged", "zip -FF"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(300), "the gzip data is damaged", "copy the file again"),
+    "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(300), "a 7z archive", "7z x -so FILE | threaddump analyze"),
     "heap dump": (b"JAVA PROFILE 1.0.2\0" + bytes(300), "a heap dump", "a heap dump has no waits"),
     "jstack did not attach": (
         b"4711: Unable to open socket file /proc/4711/root/tmp/.java_pid4711: target process 4711 doesn't respond "
@@ -709,3 +714,28 @@ def test_no_command_shows_the_help(run: Run) -> None:
     result = run()
     assert result.code == 2
     assert "Commands:" in result.out + result.err
+
+
+# --- the application's source
+
+
+def test_source_roots_are_read_and_can_be_repeated(run: Run, tmp_path: Path) -> None:
+    programs = FIXTURES / "programs" / "python"
+    dump = str(FIXTURES / "faulthandler" / "c-calls.txt")
+    shown = run("analyze", "--source-root", str(tmp_path), "--source-root", str(programs), dump)
+    assert shown.code == 0
+    assert "inferred from the source line `os.read(descriptor, 1)`" in " ".join(shown.out.split())
+    report = json.loads(run("analyze", "-f", "json", "--source-root", str(programs), dump).out)
+    VALIDATOR.validate(report)
+    assert {group["inferred"] is None for group in report["groups"]} == {True, False}
+    explained = run("explain", "--source-root", str(programs), "--line", "1", dump)
+    assert "inferred from the source line" in " ".join(explained.out.split())
+
+
+@pytest.mark.parametrize("command", ["analyze", "explain"])
+def test_a_source_root_that_is_no_folder_ends_the_run(run: Run, tmp_path: Path, command: str) -> None:
+    dump = str(FIXTURES / "faulthandler" / "c-calls.txt")
+    line = ["--line", "1"] if command == "explain" else []
+    shown = run(command, *line, "--source-root", str(tmp_path / "none"), dump)
+    assert shown.code == 2
+    assert "no such folder" in shown.err

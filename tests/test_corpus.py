@@ -205,6 +205,26 @@ VIEWS: dict[str, View] = {
     "parttimenerd_jthreaddump__three-way-deadlock.txt": View((54,), (*FORMED, RING), doing=(("lock-wait", "", 7),)),
     "parttimenerd_jthreaddump__virtual-thread-deadlock.txt": View((37,), doing=(("lock-wait", "", 0),), quiet=True),
     "parttimenerd_jthreaddump__virtual-threads.txt": View((29,), doing=(("lock-wait", "", 0),), quiet=True),
+    "wkorando_loominated-java__h0233ad_json": View((7,), quiet=True),
+    "wkorando_loominated-java__ha809ad_more-threads.json": View(
+        (37,), doing=(("sleep", "Thread.sleep", 12), ("sync-wait", "ThreadFlock.awaitAll", 3)), quiet=True
+    ),
+    "wkorando_loominated-java__hc1ee59_threads": View((7,), quiet=True),
+    "wkorando_loominated-java__pre-structured-concurrency-thread-dump-multi.json": View(
+        (33,), doing=(("sleep", "Thread.sleep", 9),), quiet=True
+    ),
+    "wkorando_loominated-java__pre-structured-concurrency-thread-dump.json": View(
+        (18,), doing=(("sleep", "Thread.sleep", 3),), quiet=True
+    ),
+    "wkorando_loominated-java__spring-team-thread-dump-pre-sts.json": View(
+        (18,), doing=(("sleep", "Thread.sleep", 3),), quiet=True
+    ),
+    "wkorando_loominated-java__structured-concurrency-thread-dump-multi.json": View(
+        (33,), doing=(("sleep", "Thread.sleep", 9), ("sync-wait", "ThreadFlock.awaitAll", 3)), quiet=True
+    ),
+    "wkorando_loominated-java__structured-concurrency-thread-dump.json": View(
+        (15,), doing=(("sleep", "Thread.sleep", 3), ("sync-wait", "main", 1)), quiet=True
+    ),
     "yusuke_samurai__1.3.1IBM.dmp": View((4,), doing=(("running", "InfiniteLoop.hang2", 1), ("runtime", "", 3))),
     "yusuke_samurai__1.4.0IBMidle.dmp": View((5,), doing=(("lock-wait", "", 0),), quiet=True),
     # Whoever noted that no owners are printed did not look at the section LK: flat locks, by thread ident.
@@ -245,6 +265,18 @@ VIEWS: dict[str, View] = {
         (30, 30, 30), locks=(("0x000000061fe28968", "Thread-", 9),), findings=("threads-behind-one-owner",)
     ),
     "yusuke_samurai__samurai.core.DeadLockingThreads-22153-2021-09-15-17-33-34.dmp": View((21, 21, 21), *LIBERICA),
+    "yusuke_samurai__spring-boot-2.5.4-java8-text.dmp": View(
+        (25,),
+        (cycle("deadLock1", "deadLock2", reported=False),),
+        (("java.lang.Object@5b7e9c8d", "lockingThread", 1),),
+        (("lock-wait", "", 3),),
+    ),
+    "yusuke_samurai__spring-boot-2.5.4-java8.dmp": View(
+        (22,),
+        (cycle("deadLock1", "deadLock2", reported=False),),
+        (("java.lang.Object@3cadaa1b", "lockingThread", 1),),
+        (("lock-wait", "", 3),),
+    ),
     "yusuke_samurai__weblogic.admin812Sun.dmp": View(
         (42, 42, 42, 42, 42, 46),
         (cycle("'13'", "'12'", behind=4, reported=False),),
@@ -331,6 +363,30 @@ def test_a_deadlock_in_each_dump_of_a_file_grows() -> None:
     assert [[deadlock.behind for deadlock in report.deadlocks] for report in found] == [[0], [0], [1]]
 
 
+NO_DUMPS = {"repo_mkobayas_ThreadDumpCutter__Amq-transport-idle.txt"}
+"""Patterns of a tool that cuts threads out of dumps: their headers have no end."""
+CONTAINERS: dict[str, dict[str, tuple[int, str | None]]] = {
+    "ha809ad_more-threads.json": {
+        "StructuredTaskScope@1a65b527": (4, "#32"),
+        "StructuredTaskScope@47eee738": (4, "#34"),
+        "StructuredTaskScope@6e6d2aa0": (4, "#37"),
+        "ThreadPerTaskExecutor@1da1892b": (3, None),
+    },
+    "structured-concurrency-thread-dump.json": {"StructuredTaskScope@45d84a20": (3, "main")},
+    "pre-structured-concurrency-thread-dump.json": {"ThreadPerTaskExecutor@6ee9e26c": (3, None)},
+}
+"""Threads and owner of each; who opened an executor is not printed."""
+
+
+@needs_corpus
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_containers_of_the_public_dumps(name: str) -> None:
+    (report,) = dumps(CORPUS / "files" / f"repo_wkorando_loominated-java__{name}")
+    found = {one.name.rpartition(".")[2]: (one.threads, one.owner) for one in report.containers}
+    assert CONTAINERS[name].items() <= found.items()
+    assert sum(threads for threads, _ in found.values()) == report.total
+
+
 @needs_corpus
 def test_the_waiters_of_a_deadlock_in_a_console_log() -> None:
     found = dumps(CORPUS / "files" / "repo_yusuke_samurai__weblogic.admin910JRockit.dmp")
@@ -357,8 +413,10 @@ DIFFER = {
 def test_every_dump_of_a_jvm_has_its_view() -> None:
     with (CORPUS / "MANIFEST.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    jvms = ("hotspot", "javacore")
+    jvms = ("hotspot", "javacore", "threadmxbean", "actuator", "jcmd")
     read = {row["file"] for row in rows if row["format"].startswith(jvms) or "JRockit" in row["runtime_version"]}
+    read -= NO_DUMPS
+    assert [dumps(CORPUS / "files" / name) for name in NO_DUMPS] == [[]]
     assert read <= {f"repo_{name}" for name in VIEWS}
     counted = {row["file"]: int(row["threads"]) for row in rows}
     differ = [name for name, view in VIEWS.items() if sum(view.threads) != counted[f"repo_{name}"]]

@@ -70,6 +70,12 @@ def summary(dumps: list[Dump]) -> list[tuple[object, ...]]:
         lambda raw: b"\xfe\xff" + raw.decode().encode("utf-16-be"),
         lambda raw: raw.decode().encode("utf-16-le"),
         lambda raw: raw.decode().encode("utf-16-be"),
+        lambda raw: raw.decode().encode("utf-32"),
+        lambda raw: b"\x00\x00\xfe\xff" + raw.decode().encode("utf-32-be"),
+        lambda raw: raw.decode().encode("utf-32-le"),
+        lambda raw: raw.decode().encode("utf-32-be"),
+        lambda raw: raw.replace(b"\n", b"\r"),
+        lambda raw: raw.replace(b"\n", b"\r").decode().encode("utf-16"),
         lambda raw: raw.replace(b"\n", b"\r\n").decode().encode("utf-16"),
         lambda raw: raw.removesuffix(b"\n"),
         lambda raw: b"\n\n" + raw + b"\n\n",
@@ -78,6 +84,7 @@ def summary(dumps: list[Dump]) -> list[tuple[object, ...]]:
     ],
     ids=[
         "CR LF", "UTF-8 with mark", "UTF-16", "UTF-16 BE", "UTF-16 LE without mark", "UTF-16 BE without mark",
+        "UTF-32", "UTF-32 BE", "UTF-32 LE without mark", "UTF-32 BE without mark", "CR", "UTF-16 CR",
         "UTF-16 CR LF", "no last line end", "blank lines", "colours", "colours and CR LF",
     ],
 )  # fmt: skip

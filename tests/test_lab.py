@@ -20,7 +20,7 @@ from threaddump.report import DumpReport
 from threaddump.sources import InputError, Source
 
 LAB = Path(os.environ.get("THREADDUMP_LAB") or Path(__file__).resolve().parents[2] / "shared" / "lab")
-HOTSPOT = ("jstack", "jcmd PID Thread.print", "kill")
+HOTSPOT = ("jstack", "jcmd PID Thread.print", "kill", "jhsdb")
 PYTHON = re.compile(
     r"py-spy \S+ dump|py-spy \(version in name\)|faulthandler|pystack|gdb|python3\S+ -m profiling|in-process recipe"
 )
@@ -48,6 +48,11 @@ ENTRIES = {
     "vpin-native-25/jcmd-print.txt": [26],
     "vpin-native-25/jstack-l.txt": [26],
     "vpin-native-25/kill3-stdout.log": [26],
+    # Threads of the VM itself have no header in a mixed dump: their blocks begin with the thread's number.
+    "chain6-17/jhsdb-mixed.txt": [48],
+    "deadlock2-17/jhsdb-mixed.txt": [23],
+    "deadlock3mixed-17/jhsdb-mixed.txt": [31],
+    "monitor100-jhsdb-17/jhsdb-mixed.txt": [121],
     # One log with several dumps, of which the table counts one.
     "series-17/kill3-stdout-after-2.log": [60, 60],
     "series-17/kill3-stdout-after-3.log": [60, 60, 60],
@@ -85,6 +90,11 @@ def count(dump: DumpReport, kinds: str, where: str) -> int:
 # --- the JVM
 
 
+def is_mixed(row: Row) -> bool:
+    """Whether the C stacks were walked from outside: most of them ended before the first Java frame."""
+    return "--mixed" in row["how captured"]
+
+
 @pytest.mark.parametrize("row", JVM, ids=ids(JVM))
 def test_number_of_threads(row: Row) -> None:
     expected = ENTRIES.get(row["file"], [int(row["header lines"])])
@@ -94,7 +104,7 @@ def test_number_of_threads(row: Row) -> None:
 @pytest.mark.parametrize("row", JVM, ids=ids(JVM))
 def test_nothing_is_lost(row: Row) -> None:
     for dump in dumps(f"jvm/{row['file']}"):
-        assert not dump.truncated
+        assert dump.truncated is is_mixed(row)
         assert sum(group.count for group in dump.groups) == dump.total == sum(dump.by_kind.values())
         if "kill3" not in row["file"]:
             assert dump.unread_lines == 0
@@ -180,7 +190,8 @@ def test_deadlocks(row: Row) -> None:
     assert set(deadlock.threads) == cycle(row["ground truth (from the program)"])
     assert len(deadlock.threads) == len(set(deadlock.threads))
     assert deadlock.reported_by_runtime
-    assert deadlock.behind == (7 if "deadlock3" in row["file"] else 0)
+    others = "deadlock3" in row["file"] and not is_mixed(row)  # a mixed dump shows no locks
+    assert deadlock.behind == (7 if others else 0)
     assert dump.findings[0].id == "deadlock"
 
 
@@ -213,6 +224,7 @@ JVM_GROUPS: dict[str, list[tuple[str, str, int]]] = {
     "log4j1": [("lock-wait", "Category.callAppenders", 59), ("io", "FileOutputStream.writeBytes", 1)],
     "mixedlog-17": [("lock-wait", "Cases.transfer", 2)],
     "monitor100-17": [("lock-wait", "SchedulingGateway", 99), ("external-call", "RemoteClient.call", 1)],
+    "monitor100-jhsdb-17": [("lock-wait", "SchedulingGateway", 99), ("external-call", "RemoteClient.call", 1)],
     "noise2000": [
         ("idle", "ThreadPoolExecutor.getTask", 2050),
         ("lock-wait", "ReentrantLock.lock", 40),
@@ -243,11 +255,21 @@ JVM_GROUPS: dict[str, list[tuple[str, str, int]]] = {
 """Case to its groups: kinds, words of the frames, number of threads (the table's column of verified counts)."""
 
 
-@pytest.mark.parametrize("row", JVM, ids=ids(JVM))
+WALKED = [row for row in JVM if not is_mixed(row)]
+
+
+@pytest.mark.parametrize("row", WALKED, ids=ids(WALKED))
 def test_groups_of_threads(row: Row) -> None:
     for dump in dumps(f"jvm/{row['file']}"):
         for kinds, words, threads in JVM_GROUPS[row["file"].rpartition("/")[0]]:
             assert count(dump, kinds, words) == threads, (kinds, words)
+
+
+@pytest.mark.parametrize(("case", "blocked", "calls"), [("chain6-17", 22, 1), ("monitor100-jhsdb-17", 99, 1)])
+def test_mixed_dumps_show_states_and_the_calls_that_could_be_walked(case: str, blocked: int, calls: int) -> None:
+    (dump,) = dumps(f"jvm/{case}/jhsdb-mixed.txt")
+    assert dump.by_state["BLOCKED"] == count(dump, "lock-wait", "") == blocked
+    assert count(dump, "external-call", "RemoteClient.call") == calls
 
 
 def cases(name: str) -> list[str]:
@@ -280,7 +302,9 @@ def test_two_thousand_idle_threads_hide_nothing(path: str) -> None:
     assert dump.chains[0].waiting == 40
 
 
-@pytest.mark.parametrize("path", [path for path in cases("chain6-17") if not path.endswith(("-l.txt", "-le.txt"))])
+@pytest.mark.parametrize(
+    "path", [path for path in cases("chain6-17") if not re.search("-(le?|locks|mixed)[.]txt$", path)]
+)
 def test_a_chain_breaks_where_owners_are_not_printed(path: str) -> None:
     """Only monitors have owners here: the twenty threads wait behind the first of the chain."""
     chain = dumps(f"jvm/{path}")[0].chains[0]
@@ -346,6 +370,9 @@ def test_request_threads_of_the_story() -> None:
     [
         ("chain6-17/jstack-l.txt", {"chain-6"}, 25, 6),
         ("chain6-17/jcmd-print-le.txt", {"chain-6"}, 25, 6),
+        ("chain6-17/jhsdb-locks.txt", {"chain-6"}, 25, 6),
+        ("monitor100-jhsdb-17/jhsdb.txt", {"http-exec-1"}, 99, 1),
+        ("monitor100-jhsdb-17/jhsdb-locks.txt", {"http-exec-1"}, 99, 1),
         ("monitor100-17/jstack.txt", {"http-exec-1"}, 99, 1),
         ("story-17/scheduling/jstack.txt", {"sched-worker-1"}, 24, 1),
         ("relock-17/jstack.txt", {"notifier"}, 8, 1),
@@ -636,9 +663,7 @@ def test_error_texts_of_tools_are_refused(row: Row) -> None:
     assert said[why] in str(error), what
 
 
-@pytest.mark.parametrize(
-    "name", ["empty.txt", "jstack-failed.txt", "not-a-dump.log", "frontend.txt.gz", "story-17-all.zip"]
-)
+@pytest.mark.parametrize("name", ["empty.txt", "jstack-failed.txt", "not-a-dump.log"])
 def test_derived_files_that_hold_no_readable_dump(name: str) -> None:
     errors: list[InputError] = []
     report = analyze([Source(name, LAB / "jvm" / "derived" / name)], lambda _, error: errors.append(error))
@@ -653,10 +678,71 @@ def test_derived_files_that_hold_no_readable_dump(name: str) -> None:
         ("no-blank-lines-monitor100.txt", [121]),
         ("utf16le-bom-deadlock3.txt", [30]),
         ("three-tiers-concat.txt", [324, 525, 44]),
+        ("frontend.txt.gz", [324]),
+        ("story-17-all.zip", [324, 525, 44]),
     ],
 )
-def test_derived_files_that_are_only_encoded_or_joined_otherwise(name: str, totals: list[int]) -> None:
+def test_derived_files_that_are_only_encoded_joined_or_packed(name: str, totals: list[int]) -> None:
     assert [dump.total for dump in dumps(f"jvm/derived/{name}")] == totals
+
+
+CASES = {
+    "monitor100": "monitor100-17",
+    "deadlock3mixed": "deadlock3mixed-17",
+    "story-17 frontend": "story-17/frontend",
+    "story oms": "story-17/oms",
+}
+"""How the ground truth of a derived file begins, and the case whose groups it has to have."""
+CUT_SHORT = {"derived/truncated-midline-oms.txt": {"external-call": 297, "pool-wait": 0}}
+"""What is left of the groups of a file that was cut."""
+
+
+def case(row: Row) -> str | None:
+    truth = row["ground truth (from the program)"]
+    return next((folder for start, folder in CASES.items() if truth.startswith(start)), None)
+
+
+DERIVED = [row for row in table("jvm/MANIFEST.tsv") if row["file"].startswith("derived/") and case(row)]
+
+
+@pytest.mark.parametrize("row", DERIVED, ids=ids(DERIVED))
+def test_derived_files_have_the_groups_of_the_plain_dump(row: Row) -> None:
+    folder = case(row)
+    assert folder is not None
+    (dump,) = dumps(f"jvm/{row['file']}")
+    for kinds, words, threads in JVM_GROUPS[folder]:
+        assert count(dump, kinds, words) == CUT_SHORT.get(row["file"], {}).get(kinds, threads), (kinds, words)
+    assert dump.unread_lines == 0
+    assert len(dump.deadlocks) == (folder == "deadlock3mixed-17")
+    assert dump.truncated is (row["file"] in CUT_SHORT)
+
+
+def test_two_pods_in_one_log() -> None:
+    one, two = dumps("jvm/derived/two-pods-interleaved.log")
+    found = [(dump.total, [count(dump, kinds, words) for kinds, words, _ in JVM_GROUPS[folder]])
+             for dump, folder in ((one, "monitor100-17"), (two, "deadlock3mixed-17"))]  # fmt: skip
+    assert found == [(120, [99, 1]), (30, [10])]
+    assert one.instance != two.instance
+
+
+def dump_summary(dump: DumpReport) -> tuple[object, ...]:
+    groups = [(group.kind, group.count, group.blocking_frame, group.caller, group.threads) for group in dump.groups]
+    return dump.format, dump.version, dump.total, groups, sorted(finding.id for finding in dump.findings)
+
+
+NOISY = sorted(path.name for path in (LAB / "python" / "noisy").glob("*.txt"))
+
+
+@pytest.mark.parametrize("name", NOISY)
+def test_noisy_python_dumps_say_what_the_plain_one_says(name: str) -> None:
+    tool, change, _ = name.split(".")
+    (plain,) = dumps(f"python/{'py-spy' if tool == 'pyspy' else tool}/sqlalchemy_pool.txt")
+    (dump,) = dumps(f"python/noisy/{name}")
+    if change == "cut":
+        assert dump.truncated
+        assert 0 <= plain.total - dump.total <= 1
+        return
+    assert dump_summary(dump) == dump_summary(plain)
 
 
 MONITOR = [row["file"] for row in table("jvm/MANIFEST.tsv") if re.match(r"derived/.*monitor100\.", row["file"])]

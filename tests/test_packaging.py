@@ -84,7 +84,8 @@ def test_parsers_import_the_standard_library_and_each_other(path: Path) -> None:
 # (report.py) belong to everybody.
 ABOVE = {
     "threaddump.catalog": ["threaddump.classify", "threaddump.waits", "threaddump.findings", "threaddump.reports"],
-    "threaddump.classify": ["threaddump.waits", "threaddump.findings", "threaddump.reports"],
+    "threaddump.classify": ["threaddump.code", "threaddump.waits", "threaddump.findings", "threaddump.reports"],
+    "threaddump.code": ["threaddump.waits", "threaddump.findings", "threaddump.reports"],
     "threaddump.waits": ["threaddump.findings", "threaddump.reports"],
     "threaddump.findings": ["threaddump.reports"],
     "threaddump.reports": ["threaddump.findings", "threaddump.intake", "threaddump.sources"],

@@ -145,6 +145,56 @@ def first_only(lines: list[bytes]) -> Iterator[bytes]:
     yield from (stamp(1).encode() + b" ERROR [exec-7] " + line if n == start else line for n, line in enumerate(lines))
 
 
+def whole(change: Callable[[str], str]) -> Wrap:
+    """A change of the text as a whole."""
+    return lambda lines: iter([change(b"".join(lines).decode()).encode()])
+
+
+def with_breaks(end: str) -> Wrap:
+    """A page whose lines end in tags; blanks at their beginning are kept as entities."""
+
+    def wrap(lines: list[bytes]) -> Iterator[bytes]:
+        texts = [html.escape(line.decode().rstrip("\n")).replace("  ", "&nbsp; ") for line in lines]
+        yield f"<div>{end.join(texts)}</div>\n".encode()
+
+    return wrap
+
+
+def cut_by_a_log(lines: list[bytes]) -> Iterator[bytes]:
+    for number, line in enumerate(lines):
+        yield line
+        if number % 9 == 8:
+            yield b"2026-11-22 20:59:01,123 INFO  [x] c.s.Y - order placed\n"
+
+
+REWRITTEN: dict[str, Wrap] = {
+    "breaks": with_breaks("<br>\n"),
+    "breaks-in-one-line": with_breaks("<br/>"),
+    "flat": lambda lines: (line.lstrip(b" \t") or b"\n" for line in lines),
+    "flat-without-blank-lines": lambda lines: (line.lstrip() for line in lines),
+    "without-blank-lines": lambda lines: (line for line in lines if line.strip()),
+    "double-spaced": lambda lines: (line + b"\n" for line in lines),
+    "tabs-of-4": lambda lines: (line.expandtabs(4) for line in lines),
+    "tabs-of-8": lambda lines: (line.expandtabs(8) for line in lines),
+    "blanks-at-the-end": lambda lines: (line.removesuffix(b"\n") + b"   \n" for line in lines),
+    "tab-and-blanks-before": each(lambda _: "\t  "),
+    "curly-quotes": whole(lambda text: re.sub('"([^"\n]*)"', "\u201c\\1\u201d", text)),
+    "closing-curly-quotes": whole(lambda text: text.replace('"', "\u201d")),
+    "curly-quotes-of-windows": lambda lines: (re.sub(rb'"([^"\n]*)"', b"\x93\\1\x94", line) for line in lines),
+    "fence": whole(lambda text: f"Look:\n\n```\n{text}```\n"),
+    "quoted-fence": lambda lines: (b"> " + line for line in [b"```\n", *lines, b"```\n"]),
+    "cr-cr-lf": lambda lines: (line.replace(b"\n", b"\r\r\n") for line in lines),
+    "cr": lambda lines: (line.replace(b"\n", b"\r") for line in lines),
+    "log4j": each(lambda n: f"[2026-11-22 20:59:{n % 60:02}.{n % 1000:03}] [WARN ] [exec-{n % 7}] [c.s.W:42] - "),
+    "python-logging": each(lambda _: "WARNING:root:"),
+    "python-logging-with-time": each(lambda n: f"2026-11-22 20:59:{n % 60:02},{n % 1000:03} - shop.dump - ERROR - "),
+    "glog": each(lambda n: f"E1122 20:59:{n % 60:02}.{n:06} 1 dump.py:42] "),
+    "gunicorn": each(lambda n: f"[2026-11-22 20:59:{n % 60:02} +0000] [42] [ERROR] "),
+    "stern": each(lambda _: "orders-7d9f8b6c5-x2x9q orders "),
+    "cloudwatch": each(lambda n: f"2026-11-22T20:59:{n % 60:02}.123000+00:00 orders/orders/3f2a "),
+    "google-cloud": records(textPayload="", resource={"labels": {"pod_name": "orders-0"}}),
+}
+"""What editors, chats, wikis, terminals and loggers do to the lines themselves."""
 WRAPPERS: dict[str, Wrap] = {
     "kubectl-prefix": each(lambda _: "[pod/orders-7d9f8b6c5-x2x9q/orders] "),
     "kubectl-prefix-trimmed": each(lambda _: "[pod/orders-7d9f8b6c5-x2x9q/orders] ", trim=True),
@@ -204,6 +254,41 @@ def test_a_wrapped_dump_says_what_the_plain_one_says(wrapper: str, name: str) ->
     if wrapper == "crlf":
         wrapped = wrapped.replace(b"\n", b"\r\n")
     assert [essence(dump) for dump in reports(wrapped)] == plain(name)
+
+
+@pytest.mark.parametrize("name", [name for name in DUMPS if not name.endswith(".json")])
+@pytest.mark.parametrize("rewritten", REWRITTEN)
+def test_a_rewritten_dump_says_what_the_plain_one_says(rewritten: str, name: str) -> None:
+    if name.startswith("jrockit/") and rewritten in {"flat", "flat-without-blank-lines", "double-spaced"}:
+        pytest.skip("the indentation of JRockit's frames is grammar, and so are its blank lines")
+    content = b"".join(REWRITTEN[rewritten](lines_of(name)))
+    assert [essence(dump) for dump in reports(content)] == plain(name)
+
+
+@pytest.mark.parametrize("name", [name for name in DUMPS if not name.endswith(".json")])
+def test_a_dump_that_a_log_cuts_into(name: str) -> None:
+    (dump,) = reports(b"".join(cut_by_a_log(lines_of(name))))
+    (first, *rest), *_ = plain(name)
+    assert essence(dump)[1:] == tuple(rest)
+    assert essence(dump)[0][:5] == first[:5]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", [name for name in DUMPS if not name.endswith(".json")])
+def test_a_wiki_that_eats_what_looks_like_a_tag(name: str) -> None:
+    """Locks have no ids then, and nothing is made up for them."""
+    (dump,) = reports(re.sub(rb"<[^<>\n]*>", b"", b"".join(lines_of(name))))
+    total, by_state = plain(name)[0][0][4], plain(name)[0][1]  # type: ignore[index]
+    assert (dump.total, dump.by_state) == (total, by_state)
+
+
+@pytest.mark.parametrize("name", [name for name in DUMPS if not name.endswith(".json")])
+def test_broken_bytes_in_a_dump(name: str) -> None:
+    lines = lines_of(name)
+    frames = [n for n, line in enumerate(lines) if line.startswith((b"\tat ", b"    at ", b"    ", b"  File "))]
+    for n in frames[9::50]:
+        lines[n] = lines[n].removesuffix(b"\n") + b" \xff\xfe\x80\n"
+    (dump,) = reports(b"".join(lines))
+    assert dump.total == plain(name)[0][0][4]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("wrapper", ["kubectl-prefix", "journald", "docker-json-file", "logger", "quote"])

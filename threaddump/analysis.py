@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from threaddump import intake
+from threaddump.archives import from_each
 from threaddump.classify import Classifier
+from threaddump.code import concluded
+from threaddump.containers import thread_containers
 from threaddump.fanout import run as run_parts
 from threaddump.fanout import split
 from threaddump.findings import run
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
-from threaddump.report import SEVERITIES, DumpReport, Report
+from threaddump.hints import hints, series_hint
+from threaddump.merge import Half, Halves, merge
+from threaddump.report import SEVERITIES, DumpReport, MergedDump, Report
 from threaddump.series.snapshots import Snapshot, snapshot
 from threaddump.sources import InputError, Source
 from threaddump.waits import find_waits
-from threaddump.waits.owners import listed_with_l
-from threaddump_parsers.model import Dump
+from threaddump_parsers.model import Dump, Problem
 
 if TYPE_CHECKING:
     from threaddump.rules import Rules
@@ -35,24 +40,42 @@ def analyze(
     on_error: Callable[[Source, InputError], None],
     rules: Rules | None = None,
     stuck_after: float = STUCK_AFTER,
+    source_roots: Sequence[str] = (),
 ) -> Report:
     """Read and analyse every source. Inputs that cannot be used are handed to ``on_error``, the rest goes on.
 
-    A call that waits for ``stuck_after`` seconds is stuck: what a captured dump tells.
+    A call that waits for ``stuck_after`` seconds is stuck: what a captured dump tells. ``source_roots``: folders with
+    the application's own source code, which is read for what C calls of Python are.
     """
     report = Report(rules=list(rules.names) if rules is not None else [])
-    seen: dict[Fingerprint, str] = {}
-    snapshots: list[tuple[DumpReport, Snapshot]] = []
+    analyzed: list[Analyzed] = []
+    pairs = _Pairs()
+
+    def fail(source: Source, error: InputError) -> None:
+        if source.member is None and analyzed and analyzed[-1][0].source == source.name:
+            report.problems.append(Problem(0, str(error)))  # an archive that is not read to its end
+        on_error(source, error)
+
     for source in sources:
-        try:
-            for dump, fingerprint, snapshot in _analyze_source(source, rules, stuck_after):
-                dump.rename(f"d{len(report.dumps) + 1}")
-                if fingerprint is not None and seen.setdefault(fingerprint, dump.id) != dump.id:
-                    dump.duplicate_of = seen[fingerprint]
-                report.dumps.append(dump)
-                snapshots.append((dump, snapshot))
-        except InputError as error:
-            on_error(source, error)
+        read = partial(
+            _analyze_source, rules=rules, stuck_after=stuck_after, source_roots=tuple(source_roots), pairs=pairs
+        )
+        for text, found in from_each(source, read, fail):
+            found[0].member = text.member
+            analyzed.append(found)
+    seen: dict[Fingerprint, list[DumpReport]] = {}
+    snapshots: list[tuple[DumpReport, Snapshot]] = []
+    for dump, fingerprints, state in pairs.joined(analyzed):
+        dump.rename(f"d{len(report.dumps) + 1}")
+        for fingerprint in fingerprints:
+            alike = seen.setdefault(fingerprint, [])
+            first = next((other for other in alike if _may_be_of_one_process(dump, other)), None)
+            if first is None:
+                alike.append(dump)
+            elif first is not dump:
+                dump.duplicate_of = first.id
+        report.dumps.append(dump)
+        snapshots.append((dump, state))
     if len(snapshots) > 1:
         from threaddump.series.compare import series
         from threaddump.series.findings import over_time
@@ -60,33 +83,95 @@ def analyze(
         report.series = series(snapshots)
         for each in report.series:
             each.findings = sorted(over_time(each), key=lambda finding: SEVERITIES.index(finding.severity))
+    single = [dump for dump in report.dumps if dump.duplicate_of is None]
+    if len(single) == 1 and single[0].series_hint is not None:
+        single[0].hints.append(single[0].series_hint)
     return report
 
 
-Fingerprint = tuple[str, int | None, int, int, float]
-Analyzed = tuple[DumpReport, Fingerprint | None, Snapshot]
+Fingerprint = tuple[str, str | None, int | None, int, int, int]
+Analyzed = tuple[DumpReport, Fingerprint, Snapshot]
 """The report on one dump, what tells the same dump given twice, and what others are compared with."""
 
 
-def _analyze_source(source: Source, rules: Rules | None, stuck_after: float) -> list[Analyzed]:
+class _Pairs:
+    """Dumps that are two halves of one: the reports on each of them, and that on both."""
+
+    def __init__(self) -> None:
+        self._halves = Halves()
+        self._joined: dict[int, tuple[DumpReport, Snapshot]] = {}
+        """The report on the first half, by its identity, to that on both."""
+        self._first: dict[int, int] = {}
+        """The report on the second half to that on the first, by their identities."""
+
+    def look(self, dump: Dump, report: DumpReport, rules: Rules | None, stuck_after: float) -> None:
+        """Join the dump with its other half if that came before."""
+        half = Half(dump, report.source, report)
+        first = self._halves.offer(half)
+        if first is None:
+            return
+        text, file = (half, first) if dump.format == "hotspot" else (first, half)
+        whole, merged = merge(text, file)
+        facts = facts_of(whole, _classifier(whole.family, rules), stuck_after)
+        joined = report_of(facts, text.source, rules, merged)
+        if file.source != text.source:
+            places = {(thread.label, thread.line) for thread in whole.threads[merged[0].threads :]}
+            for finding in joined.findings:
+                finding.evidence = [
+                    replace(place, source=file.source) if (place.thread, place.line) in places else place
+                    for place in finding.evidence
+                ]
+        self._joined[id(first.report)] = joined, snapshot(facts)
+        self._first[id(report)] = id(first.report)
+
+    def joined(self, analyzed: Sequence[Analyzed]) -> Iterator[tuple[DumpReport, list[Fingerprint], Snapshot]]:
+        """The reports with those on halves replaced by those on both, and what tells either half given twice."""
+        known = {id(report) for report, _, _ in analyzed}  # a source that failed in its middle has no reports
+        seconds = {
+            first: fingerprint
+            for report, fingerprint, _ in analyzed
+            if (first := self._first.get(id(report))) in known and first is not None
+        }
+        for report, fingerprint, alone in analyzed:
+            if self._first.get(id(report)) not in known:
+                told = [fingerprint, seconds.get(id(report))]
+                one = self._joined[id(report)] if id(report) in seconds else (report, alone)
+                one[0].member = report.member
+                yield one[0], [each for each in told if each is not None], one[1]
+
+
+def _analyze_source(
+    source: Source, rules: Rules | None, stuck_after: float, source_roots: tuple[str, ...], pairs: _Pairs
+) -> list[Analyzed]:
     parts = split(source)
-    work = partial(
-        _analyze_part, rules=rules, stuck_after=stuck_after
-    )  # the rules travel to the other processes with it
-    found = work(source) if len(parts) == 1 else list(chain.from_iterable(run_parts(work, parts)))
+    # These travel to the other processes with the work.
+    work = partial(_analyze_part, rules=rules, stuck_after=stuck_after, source_roots=source_roots)
+    if len(parts) == 1:
+        found = work(source, pairs=pairs)
+    else:
+        found = list(chain.from_iterable(run_parts(work, parts)))
     if not any(dump.total for dump, _, _ in found):
         raise InputError(
-            f"{source.name}: a thread dump begins in line {found[0][0].line}, but no thread follows",
+            f"{source.label}: a thread dump begins in line {found[0][0].line}, but no thread follows",
             "the input is cut short: take the dump again and save it whole",
         )
     return found
 
 
-def _analyze_part(source: Source, rules: Rules | None, stuck_after: float) -> list[Analyzed]:
+def _analyze_part(
+    source: Source,
+    rules: Rules | None,
+    stuck_after: float,
+    source_roots: tuple[str, ...],
+    pairs: _Pairs | None = None,
+) -> list[Analyzed]:
     found: list[Analyzed] = []
     for dump in intake.dumps(source):
-        facts = facts_of(dump, _classifier(dump.family, rules), stuck_after)
-        found.append((report_of(facts, source.name, rules), _fingerprint(dump), snapshot(facts)))
+        facts = facts_of(dump, _classifier(dump.family, rules), stuck_after, source_roots)
+        report = report_of(facts, source.name, rules)
+        found.append((report, _fingerprint(dump), snapshot(facts)))
+        if pairs is not None:
+            pairs.look(dump, report, rules, stuck_after)
     return found
 
 
@@ -96,21 +181,36 @@ def _classifier(family: str, rules: Rules | None) -> Classifier:
 
 
 def analyze_dump(
-    dump: Dump, classifier: Classifier, source: str, rules: Rules | None = None, stuck_after: float = STUCK_AFTER
+    dump: Dump,
+    classifier: Classifier,
+    source: str,
+    rules: Rules | None = None,
+    stuck_after: float = STUCK_AFTER,
+    source_roots: tuple[str, ...] = (),
+    merged: Sequence[MergedDump] = (),
 ) -> DumpReport:
-    """Everything that is said about one dump. Its id is given when it enters a report."""
-    return report_of(facts_of(dump, classifier, stuck_after), source, rules)
+    """Everything that is said about one dump. Its id is given when it enters a report.
+
+    ``merged``: what the dump was made of, if it was.
+    """
+    return report_of(facts_of(dump, classifier, stuck_after, source_roots), source, rules, merged)
 
 
-def facts_of(dump: Dump, classifier: Classifier, stuck_after: float = STUCK_AFTER) -> Facts:
+def facts_of(
+    dump: Dump,
+    classifier: Classifier,
+    stuck_after: float = STUCK_AFTER,
+    source_roots: tuple[str, ...] = (),
+) -> Facts:
     """What is concluded of a dump before the rules run."""
-    verdicts = classifier.verdicts(dump)
+    verdicts, locks, unused = concluded(dump, classifier, source_roots)
     groups, group_of = group_threads(dump, verdicts)
-    waits = find_waits(dump, verdicts, groups, group_of, classifier)
-    return Facts(dump, verdicts, groups, group_of, waits, classifier, int(stuck_after * 1000))
+    waits = find_waits(dump, verdicts, groups, group_of, classifier, locks)
+    stuck_after_ms = int(stuck_after * 1000)
+    return Facts(dump, verdicts, groups, group_of, waits, classifier, stuck_after_ms, bool(source_roots), unused)
 
 
-def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpReport:
+def report_of(facts: Facts, source: str, rules: Rules | None = None, merged: Sequence[MergedDump] = ()) -> DumpReport:
     """What the rules say of a dump, and all that its report shows."""
     dump, verdicts, groups, waits = facts.dump, facts.verdicts, facts.groups, facts.waits
     findings = run(facts, rules.severities if rules is not None else None)
@@ -144,57 +244,38 @@ def report_of(facts: Facts, source: str, rules: Rules | None = None) -> DumpRepo
         findings=findings,
         unit=dump.threads[0].unit if dump.threads else "thread",
         profile=dump.profile,
-        hints=_hints(dump, facts),
+        containers=thread_containers(dump, groups, facts.group_of),
+        merged=list(merged),
+        hints=[*hints(facts, bool(merged)), *facts.unused_sources],
+        series_hint=series_hint(dump, findings),
     )
 
 
-def _python_hints(dump: Dump, facts: Facts, pid: int | str) -> list[str]:
-    unknown = any(verdict.kind == "unknown" for verdict in facts.verdicts)
-    if dump.format == "gdb-py" and unknown:
-        if all(frame.native for thread in dump.threads for frame in thread.stack):
-            return [f"which Python function called: py-spy dump --native --pid {pid}, or gdb's thread apply all py-bt"]
-        return [f"what a C call waits for: py-spy dump --native --pid {pid}"]
-    if dump.format == "asyncio":
-        hints = [f"what runs or blocks the loop's thread: py-spy dump --pid {pid}"]
-        suspended = (thread.state == "IDLE" for thread in dump.threads)
-        if any(verdict.kind == "unknown" and idle for verdict, idle in zip(facts.verdicts, suspended, strict=True)):
-            hints.append(f"what a suspended task waits for, from Python 3.14: python -m asyncio pstree {pid}")
-        return hints
-    return []
+def _fingerprint(dump: Dump) -> Fingerprint:
+    """Equal for the same dump given twice, however it is wrapped.
 
-
-def _fingerprint(dump: Dump) -> Fingerprint | None:
-    """Equal for the same dump given twice. Formats without a time stamp have none: two dumps may well be equal."""
-    if dump.taken_at is None:
-        return None
+    Where the format prints no time stamp, the frames have to be the same as well.
+    """
     threads = dump.threads
-    identity = "".join(f"{thread.address}{thread.state}" for thread in threads)
-    cpu = sum(thread.cpu_ms or 0 for thread in threads)
-    return (dump.taken_at, dump.pid, len(threads), crc32(identity.encode()), round(cpu, 2))
+    identity = "\n".join(
+        f"{t.name} {t.printed_state or t.state} {t.address} {t.native_id} {t.java_id} {t.cpu_ms} {t.elapsed_s} {t.gil}"
+        for t in threads
+    )
+    frames = 0
+    if dump.taken_at is None:
+        sums: dict[int, int] = {}
+        for thread in threads:
+            stack = thread.stack
+            if id(stack) not in sums:
+                sums[id(stack)] = crc32("\n".join(f"{f.function} {f.file} {f.line}" for f in stack).encode(**_AS_READ))
+            frames = crc32(f"{sums[id(stack)]} {thread.locals}".encode(**_AS_READ), frames)
+    return dump.format, dump.taken_at, dump.pid, len(threads), crc32(identity.encode(**_AS_READ)), frames
 
 
-def _hints(dump: Dump, facts: Facts) -> list[str]:
-    """Commands that would answer what this dump leaves open."""
-    pid = dump.pid or "PID"
-    hints = []
-    if dump.format == "hotspot":
-        if any(lock.owner is None and listed_with_l(lock.class_name, dump) for lock in facts.waits.locks):
-            hints.append(f"owners of java.util.concurrent locks: jcmd {pid} Thread.print -l -e")
-        if any(thread.carries is not None for thread in dump.threads):
-            hints.append(f"virtual threads are not in this text: jcmd {pid} Thread.dump_to_file -format=json FILE")
-    if dump.format == "faulthandler" and dump.truncated:
-        hints.append("all threads with their names: py-spy dump --pid PID")
-    hints += _python_hints(dump, facts, pid)
-    if dump.format == "goroutine" and dump.threads and not any(thread.state for thread in dump.threads):
-        hints.append("what each goroutine waits for, and how long: curl 'HOST:PORT/debug/pprof/goroutine?debug=2'")
-    if dump.format == "dotnet-stack" and any(verdict.kind == "lock-wait" for verdict in facts.verdicts):
-        hints.append("owners of monitors: dotnet-dump analyze FILE -c syncblk")
-    if dump.format.startswith("py-spy"):
-        unknown = any(g.kind == "external-call" and g.timed is None for g in facts.groups)
-        if unknown and not any(thread.locals for thread in dump.threads):
-            hints.append(f"timeouts and pool objects: py-spy dump --locals --pid {pid}")
-        if any(v.kind == "unknown" for v in facts.verdicts) and not any(
-            frame.native for thread in dump.threads for frame in thread.stack
-        ):
-            hints.append(f"what a C call waits for: py-spy dump --native --pid {pid}")
-    return hints
+_AS_READ = {"errors": "surrogatepass"}
+
+
+def _may_be_of_one_process(dump: DumpReport, other: DumpReport) -> bool:
+    """Equal dumps of two replicas are two dumps: containers may well have the same process and thread ids."""
+    names, others = ((each.service, each.instance, each.host) for each in (dump, other))
+    return names == others or not any(names) or not any(others)

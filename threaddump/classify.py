@@ -27,7 +27,8 @@ from functools import lru_cache
 
 from threaddump import catalog
 from threaddump.catalog import Catalog, Entry, glob_test
-from threaddump.naming import naming
+from threaddump.naming import is_c_code, naming
+from threaddump_parsers.java_frames import is_c_function
 from threaddump_parsers.model import Dump, Frame, Lock, Stack, Thread
 
 NETWORK_PRIMITIVE = 49
@@ -64,6 +65,8 @@ class Verdict:
     timed_reason: str = ""
     request: bool = False
     """The stack shows that the thread serves a request."""
+    inferred: str = ""
+    """What the kind is inferred from where no frame shows it: the source line."""
 
     @property
     def library(self) -> str | None:
@@ -153,6 +156,9 @@ class Classifier:
         return verdict or Verdict("unknown")
 
     def _classify(self, stack: Stack, state: str | None, version: str | None) -> Verdict:
+        if self.family == "jvm" and any(map(is_c_function, stack)):
+            # jhsdb --mixed: the catalog knows the methods that led there.
+            stack = tuple(frame for frame in stack if not is_c_function(frame)) or stack
         keys = [self.key(frame) for frame in stack]
         matched = [self.catalog.frames.find(key) for key in keys]
         request = any(self.catalog.request_frames.find(key) for key in keys)
@@ -162,7 +168,7 @@ class Classifier:
         hits = self.candidates(keys, matched, zone, state)
         # With native frames the C function stands above the Python one: the same call keeps the same blocking frame.
         primitives = [(i, e) for i, e in hits if e.role == "primitive"]
-        primitive = next((p for p in primitives if not keys[p[0]].startswith("native:")), next(iter(primitives), None))
+        primitive = next((p for p in primitives if not is_c_code(keys[p[0]])), next(iter(primitives), None))
         winner = self.winner(hits, matched, state)
         if winner is None:
             kind = self._without_entry(stack, state, request)
@@ -278,7 +284,7 @@ class Classifier:
         fallback = None
         for index in range(start, len(keys)):
             key = keys[index]
-            if self.is_platform(key) or key.startswith("native:") or self.catalog.proxies.find(key):
+            if self.is_platform(key) or is_c_code(key) or self.catalog.proxies.find(key):
                 continue
             if any(entry.library for entry in matched[index]) or self.is_library(key):
                 if fallback is None and index >= start and not any(e.role == "transparent" for e in matched[index]):
@@ -363,6 +369,10 @@ class Classifier:
         return None, ""
 
     def _timed_by_line(self, stack: Stack, keys: list[str], version: str | None) -> tuple[bool | None, str]:
+        for frame, key in zip(stack, keys, strict=True):
+            by_text = self.catalog.wait_texts.get((key, frame.source)) if frame.source else None
+            if by_text is not None:
+                return by_text, f"{frame.file} line {frame.line} is {frame.source}"
         if version is None:
             return None, "the interpreter's version is not in the dump"
         for frame, key in zip(stack, keys, strict=True):
@@ -381,12 +391,12 @@ class Classifier:
                 return replace(verdict, timed=timed, timed_reason=f"{rule['name']}: {value} in {rule['frame']}")
         return verdict
 
-    def pool_object(self, thread: Thread) -> str | None:
-        """The pool that the thread leases from or calls through, as printed: ``<HTTPConnectionPool at 0x7f..>``."""
-        for _, _, value in self._variables(thread, "pool_object"):
-            if " at 0x" in value:
-                return value
-        return None
+    def pool_objects(self, thread: Thread) -> list[str]:
+        """The pool that the thread leases from or calls through, as printed: ``<HTTPConnectionPool at 0x7f..>``.
+
+        And what a pool has of its own that its users show, too: a dialect of SQLAlchemy. The innermost first.
+        """
+        return [value for _, _, value in self._variables(thread, "pool_object") if " at 0x" in value]
 
     def _variables(self, thread: Thread, field: str) -> Iterator[tuple[Entry, dict[str, str], str]]:
         """Local variables that entries name, innermost frame first: the entry, its rule and the printed value."""
@@ -428,7 +438,7 @@ def ruled_out(entry: Entry, index: int, keys: Sequence[str], state: str | None) 
         return "states"
     if entry.max_depth is not None:
         # C frames of py-spy --native stand between the Python frames and do not count.
-        depth = index - sum(key.startswith("native:") for key in keys[:index])
+        depth = index - sum(map(is_c_code, keys[:index]))
         if depth >= entry.max_depth:
             return "max_depth"
     if entry.requires and not _any_match(entry.requires, keys):

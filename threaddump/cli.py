@@ -19,7 +19,6 @@ import typer
 from threaddump import __version__
 from threaddump.report import SEVERITIES, Report
 from threaddump.sources import InputError, Source, expand
-from threaddump.unreadable import CAPTURE
 
 if TYPE_CHECKING:
     from threaddump.rules import Rules
@@ -89,6 +88,14 @@ RulesOption = Annotated[
     ),
 ]
 NoRulesOption = Annotated[bool, typer.Option("--no-rules", help=f"Do not look for a {RULES}.")]
+SourceRootOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source-root",
+        metavar="DIR",
+        help="Your application's Python source: tells what C calls and locks its lines mean. Can be repeated.",
+    ),
+]
 AppOption = Annotated[
     list[str] | None,
     typer.Option("--app", metavar="PACKAGE", help="A package of your application: its frames are the callers."),
@@ -130,7 +137,9 @@ def options(
 def analyze(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Dump files, folders or globs; - or nothing reads standard input."),
+        typer.Argument(
+            metavar="[FILE]...", help="Dump files, archives, folders or globs; - or nothing reads standard input."
+        ),
     ] = None,
     form: Annotated[Format, typer.Option("--format", "-f", help="Form of the report.")] = Format.terminal,
     output: Annotated[
@@ -149,11 +158,12 @@ def analyze(
     rules: RulesOption = None,
     no_rules: NoRulesOption = False,
     apps: AppOption = None,
+    source_roots: SourceRootOption = None,
 ) -> None:
     """Say what the threads of a dump are stuck on, who waits behind them, and what to do.
 
-    Reads HotSpot text (jstack, jcmd Thread.print, kill -3 within a log), py-spy text and JSON, and faulthandler; all
-    dumps of a file are found.
+    Reads what jstack, jcmd, kill -3, py-spy, faulthandler and others print (threaddump formats lists them all), within
+    logs, wrapped by log collectors, and in archives; all dumps of a file are found.
 
     \b
     Examples:
@@ -164,6 +174,7 @@ def analyze(
     from threaddump.analysis import analyze as analyze_sources
 
     own = _rules(rules or [], apps or [], look=not no_rules)
+    roots = _source_roots(source_roots or [])
     failed: list[InputError] = []
     skipped = 0
 
@@ -177,12 +188,15 @@ def analyze(
     sources = expand(files or [])
     # A run is short and makes no cycles worth collecting: the collector would only walk the threads again and again.
     gc.disable()
-    report = analyze_sources(sources, on_error, own, stuck_after)
+    report = analyze_sources(sources, on_error, own, stuck_after, roots)
     for error in failed:
         _complain(error)
     if skipped:
-        message = f"no thread dump in {skipped} of {len(sources)} file{'s' * (len(sources) != 1)}"
-        _complain(InputError(message, "" if report.dumps else CAPTURE))
+        seen = skipped + len(failed) + len({(dump.source, dump.member) for dump in report.dumps})
+        message = f"no thread dump in {skipped} of {seen} file{'s' * (seen != 1)}"
+        from threaddump.formats import how_to_take_any
+
+        _complain(InputError(message, "" if report.dumps else how_to_take_any()))
     if not report.dumps:
         raise typer.Exit(UNUSABLE)
     with _opened(output) as out:
@@ -413,6 +427,7 @@ def explain(
     rules: RulesOption = None,
     no_rules: NoRulesOption = False,
     apps: AppOption = None,
+    source_roots: SourceRootOption = None,
 ) -> None:
     """Say what a finding means, or why a thread got its kind.
 
@@ -436,15 +451,42 @@ def explain(
         answer = explained.id_answer(names[0]) if names else explained.list_lines
     else:
         own = _rules(rules or [], apps or [], look=not no_rules)
+        roots = _source_roots(source_roots or [])
         sources = expand(names or [])
         gc.disable()
         try:
-            answer = explained.thread_answer(*explained.find_thread(sources, thread, line, _complain), own)
+            answer = explained.thread_answer(*explained.find_thread(sources, thread, line, _complain), own, roots)
         except explained.AmbiguousError as error:
             print(f"threaddump: {error}", *error.lines, f"  try: {error.hint}", sep="\n", file=sys.stderr)
             raise typer.Exit(UNUSABLE) from None
     with _opened(None) as out:
         explained.write(answer, out, *_screen(out))
+
+
+@app.command(
+    name="formats",
+    short_help="List what can be read, and how to take it.",
+    epilog="\b\nExit codes:\n    0  listed\n    2  bad usage",
+)
+def list_formats(
+    form: Annotated[ListFormat, typer.Option("--format", "-f", help="Form of the list.")] = ListFormat.terminal,
+) -> None:
+    """List the formats that can be read, by runtime, each with the command that takes such a dump.
+
+    \b
+    Examples:
+      threaddump formats
+      threaddump formats --format json
+    """
+    from threaddump import formats
+
+    with _opened(None) as out:
+        if form is ListFormat.json:
+            formats.write_json(out)
+        else:
+            from threaddump.explain import write
+
+            write(formats.lines, out, *_screen(out))
 
 
 def _rules(named: list[Path], apps: list[str], look: bool) -> Rules | None:
@@ -458,6 +500,13 @@ def _rules(named: list[Path], apps: list[str], look: bool) -> Rules | None:
     from threaddump.rules import load
 
     return load(found, named, apps)
+
+
+def _source_roots(named: list[str]) -> tuple[str, ...]:
+    for root in named:
+        if not os.path.isdir(root):
+            raise InputError(f"--source-root {root}: no such folder", "name the folder that your packages stand in")
+    return tuple(named)
 
 
 def config_folder(platform: str) -> str:
@@ -476,8 +525,9 @@ def _exit_code(report: Report, fail_on: FailOn | None, strict: bool) -> int:
         worst = min((SEVERITIES.index(finding.severity) for finding in report.findings), default=len(SEVERITIES))
         if worst <= SEVERITIES.index(fail_on.value):
             return FAILED_ON
-    if strict and any(dump.problems or dump.unread_lines or dump.truncated for dump in report.dumps):
-        return PROBLEMS
+    if strict:
+        if report.problems or any(dump.problems or dump.unread_lines or dump.truncated for dump in report.dumps):
+            return PROBLEMS
     return OK
 
 

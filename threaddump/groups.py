@@ -96,6 +96,7 @@ def _group(group_id: str, dump: Dump, verdicts: Sequence[Verdict], indexes: Sequ
         caller=first.caller,
         timed=timed,
         timed_reason=reason,
+        inferred=_inferred([verdicts[index].inferred for index in indexes]),
         lock=locks.pop() if len(locks) == 1 else None,
         threads=[thread.label for thread in threads],
         lines=[thread.line for thread in threads],
@@ -112,6 +113,13 @@ def _group(group_id: str, dump: Dump, verdicts: Sequence[Verdict], indexes: Sequ
 def _waiting(known: list[float]) -> Waiting | None:
     known.sort()
     return Waiting(len(known), known[0], known[len(known) // 2], known[-1]) if known else None
+
+
+def _inferred(reasons: Sequence[str]) -> str:
+    """The reason of the first thread, and how many others the rest has."""
+    distinct = dict.fromkeys(filter(None, reasons))
+    more = len(distinct) - 1
+    return next(iter(distinct), "") + (f" and {more} other{'s' * (more > 1)}" if more > 0 else "")
 
 
 def _timed(verdicts: Sequence[Verdict]) -> tuple[bool | None, str]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from threaddump_parsers.java_frames import is_c_function
 from threaddump_parsers.model import Frame
 
 KEYS_KEPT = 100_000
@@ -56,6 +57,8 @@ class Naming:
         key = self.key(frame)
         if self.qualified and frame.file is None:
             return frame.function
+        if key.startswith("call:"):
+            return frame.function.removeprefix("?.")
         if self.qualified and not key.startswith("native:"):
             return f"{key.rpartition(':')[0]}:{frame.function}"
         return key.removeprefix("native:")
@@ -71,14 +74,35 @@ def library_root(key: str) -> str:
     return ".".join(segments[:length])
 
 
+# The JVM
+
+
+def java_key(frame: Frame) -> str:
+    """``com.shop.Dao.load``; a C function of ``jhsdb jstack --mixed`` as ``native:recv``."""
+    return f"native:{frame.function}" if is_c_function(frame) else frame.function
+
+
 # Python
 
+SOURCE_LINE = "<source line>"
+"""The file of a frame that no dump prints: the C function that the source line below it calls."""
+_C_CODE = ("native:", "call:")
+"""How keys of frames begin that are no Python code: C functions of a dump, and those that a source line calls."""
+_ROOTS = frozenset({"", "usr", "srv", "home", "opt", "tmp", "var", "root", "mnt"})
+"""First parts of an absolute path, also of one that lost its first character."""
 _INSTALLED = re.compile(r".*[/\\](?:site-packages|dist-packages|python\d+(?:\.\d+)?t?(?:\.zip)?|Lib)[/\\]", re.DOTALL)
 _NATIVE_SUFFIX = re.compile(r"(@.*|\.(?:constprop|part|isra|cold|llvm).*)$", re.DOTALL)
 _STDLIB = frozenset(sys.stdlib_module_names) - {"test", "this", "antigravity"}
 
 
+def is_c_code(key: str) -> bool:
+    """Whether a frame with this key is a C function below Python code."""
+    return key.startswith(_C_CODE)
+
+
 def python_key(frame: Frame) -> str:
+    if frame.file is SOURCE_LINE:
+        return f"call:{frame.function}"
     if frame.native:
         symbol = _NATIVE_SUFFIX.sub("", frame.function).partition("(")[0].lstrip("_")
         return f"native:{symbol.removeprefix('GI_').lstrip('_')}"
@@ -97,14 +121,20 @@ def python_path(path: str) -> str:
 
 def _last_parts(path: str) -> str:
     parts = path.replace("\\", "/").split("/")
-    if len(parts) > 2 and (parts[0] == "" or ":" in parts[0]):
-        # An absolute path outside of the installed packages: the application's own.
+    if len(parts) > 2 and (parts[0] in _ROOTS or ":" in parts[0]):
+        # An absolute path outside of the installed packages: the application's own. Python 3.15 prints paths relative
+        # to the working directory, which often is the root.
         return "/".join(parts[-2:])
     return "/".join(parts)
 
 
+def is_installed(path: str) -> bool:
+    """Whether a file is of the interpreter or of an installed package, by its path."""
+    return path.startswith("<") or _INSTALLED.match(path) is not None
+
+
 def _is_python(key: str) -> bool:
-    if key.startswith(("native:", "<frozen ")):
+    if is_c_code(key) or key.startswith("<frozen "):
         return True
     path, _, _ = key.rpartition(":")
     top, slash, _ = path.partition("/")
@@ -293,6 +323,7 @@ _NAMINGS = {
     "python": Naming(python_key, library_root, _is_python, paths=True, qualified=True),
     "go": Naming(lambda frame: frame.function, _go_root, _is_go, _is_go_module),
     "ruby": Naming(ruby_key, library_root, _is_ruby, _is_gem, paths=True),
+    "jvm": Naming(java_key, library_root),
     "dotnet": Naming(dotnet_key, library_root),
 }
 _BY_CLASS = Naming(lambda frame: frame.function, library_root)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Protocol
 
-from threaddump_parsers import claimant
+from threaddump_parsers import claimant, parsers
 
 DEPTH = 4
 DOCKER_PIECE = 16_000
@@ -22,8 +22,8 @@ RECORD_LINES = 10_000
 """In so many lines of a record the beginning of a dump is looked for."""
 
 Key = tuple[Any, ...]
-Names = tuple[str | None, str | None, str | None]
-"""Service, instance and host."""
+Names = tuple[str | None, str | None, str | None, str | None]
+"""Service, instance, host, and what runs the container."""
 Peeled = tuple[Key, bytes, bool]
 """What tells streams apart, the line without the wrapper, and whether the line goes on in the next record."""
 
@@ -42,9 +42,11 @@ class Layer(Protocol):
 class Prefix:
     """A prefix that a pattern describes. Its groups name the stream; ``more`` marks a piece of a longer line."""
 
-    def __init__(self, kind: str, pattern: bytes, end: bytes = rb"(?: |(?=[\r\n]|\Z))") -> None:
+    def __init__(
+        self, kind: str, pattern: bytes, end: bytes = rb"(?: |(?=[\r\n]|\Z))", orchestrator: str | None = None
+    ) -> None:
         # The blank at its end may have been trimmed where nothing follows.
-        self.kind, self.pattern = kind, pattern + end
+        self.kind, self.pattern, self._orchestrator = kind, pattern + end, orchestrator
         compiled = re.compile(self.pattern)
         self._match, self._groups = compiled.match, compiled.groupindex
         self._more = self._groups.get("more")
@@ -61,7 +63,25 @@ class Prefix:
         named = {name: _text(key[at - 1]) for name, at in self._groups.items() if at != self._more}
         instance = named.get("instance")
         service = named.get("service") or (re.split(r"[-_.]\d+", instance)[0] if instance else None)
-        return service, instance, named.get("host")
+        return service, instance, named.get("host"), self._orchestrator
+
+
+class Breaks:
+    """Lines of a dump within one line of HTML."""
+
+    kind = "HTML"
+    pattern = b"<br>"
+    _TAGS = re.compile(rb"(?:\s*</?\w{1,20}\b[^<>\n]{0,200}>)+")
+    _BREAK = re.compile(rb"<br ?/?>(?:</?(?:p|div|span)>)*", re.IGNORECASE)
+
+    def peel(self, line: bytes) -> Peeled | None:
+        if b"<br" not in line and b"<BR" not in line:
+            return None
+        text = self._BREAK.sub(b"\n", self._TAGS.sub(b"", line, count=1))
+        return (), text if text.endswith(b"\n") else text + b"\n", False
+
+    def names(self, _key: Key) -> Names:
+        return None, None, None, None
 
 
 class Record:
@@ -87,13 +107,15 @@ class Record:
         if text is None:
             return None
         stream = record.get("stream")
-        key = (*(_first(record, names) for names in self.NAMES), stream if isinstance(stream, str) else None)
+        orchestrator = "kubernetes" if "kubernetes" in record else None
+        names = (_first(record, names) for names in self.NAMES)
+        key = (*names, orchestrator, stream if isinstance(stream, str) else None)
         raw = text.encode("utf-8", "surrogatepass")
         more = "log" in record and len(raw) >= DOCKER_PIECE and not raw.endswith(b"\n")
         return key, raw if more or raw.endswith(b"\n") else raw + b"\n", more
 
     def names(self, key: Key) -> Names:
-        return key[0], key[1], key[2]
+        return key[0], key[1], key[2], key[3]
 
 
 def _first(record: dict[str, Any], names: Iterable[str]) -> str | None:
@@ -117,10 +139,11 @@ _TIME = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
 _DATE = rb"[A-Z][a-z]{2} (?:[ \d]\d|\d{4}-\d\d-\d\d) \d\d:\d\d:\d\d(?:\.\d{1,9})?(?: UTC)?"
 _UNIT = rb" (?P<host>[\w.:-]{1,255}) (?P<service>[^\s\[\]:]{1,128})"
 _COMPOSE_NAME = rb"(?P<instance>[A-Za-z0-9][\w.-]{0,127})(?:@(?P<host>[\w.-]{1,255}))? *\|"
-_KUBECTL = Prefix("kubectl logs --prefix", rb"\[pod/(?P<instance>[^/\]\s]{1,253})/(?P<service>[^/\]\s]{1,253})\]")
+_POD = rb"\[pod/(?P<instance>[^/\]\s]{1,253})/(?P<service>[^/\]\s]{1,253})\]"
+_KUBECTL = Prefix("kubectl logs --prefix", _POD, orchestrator="kubernetes")
 _CRI = Prefix("container runtime log (CRI)", _TIME + rb" (stdout|stderr) (?:F|(?P<more>P))(?::\S{0,40})?")
 _STAMP = Prefix("kubectl logs --timestamps", _TIME)
-_COMPOSE = Prefix("docker compose logs", _COMPOSE_NAME)
+_COMPOSE = Prefix("docker compose logs", _COMPOSE_NAME, orchestrator="compose")
 _JOURNAL = Prefix("journald or syslog", rb"(?:<\d{1,3}>)?" + _DATE + _UNIT + rb"(?:\[(\d{1,10})\])?:")
 _JOURNAL_ISO = Prefix("journald or syslog", rb"(?:<\d{1,3}>)?" + _TIME + _UNIT + rb"\[(\d{1,10})\]:")
 _SYSLOG = Prefix(
@@ -139,7 +162,7 @@ LAYERS: dict[int, tuple[Layer, ...]] = {
     **dict.fromkeys(b"0123456789", _STAMPED),
     ord("["): (_KUBECTL,),
     ord("{"): (Record(),),
-    ord("<"): (_JOURNAL, _JOURNAL_ISO, _SYSLOG, _TAGS),
+    ord("<"): (_JOURNAL, _JOURNAL_ISO, _SYSLOG, _TAGS, Breaks()),
     ord(">"): (QUOTE,),
 }
 """Known wrappers by the first byte of the line."""
@@ -149,10 +172,10 @@ _GATE = re.compile(
 """The cheap test: every line of a log passes here."""
 
 _SIGNATURE = re.compile(
-    rb'Full thread dump |Process \d{1,10}: |(?:Current t|T)hread (?:0x[0-9a-fA-F]|\d+ \()|Timeout \(\d|"[^"\n]|'
-    rb'Traceback for thread |Stack dump|#\d{1,19} "|# Thread|thread_id = |<_?\w{0,30}Thread\(|~{5,} ?Stack of |'
-    rb"Dumping stack traces|Threads running|0SECTION +[A-Z]|={5} FULL THREAD DUMP"
+    b"|".join(signature for parser in parsers() if (signature := getattr(parser, "SIGNATURE", b"")))
 )
+"""How dumps begin, where a prefix of no known kind stands before it."""
+_WORDS = tuple(dict.fromkeys(word for parser in parsers() for word in getattr(parser, "WORDS", ())))
 _LEVEL = rb"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|SEVERE|CRITICAL|FATAL)"
 _VARYING = re.compile(
     rb"(?P<level>\b" + _LEVEL + rb"\b)|(?P<time>" + _TIME + rb")|(?P<number>(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_]))|"
@@ -177,21 +200,16 @@ def _shape(prefix: bytes) -> Prefix:
     return Prefix(UNKNOWN, b"".join(parts), end)
 
 
-def _has_words(line: bytes) -> bool:
+def has_words(line: bytes) -> bool:
     """Whether the words of a dump may stand in this line: a cheap test."""
-    return (
-        b"hread" in line
-        or b"FULL THREAD" in line
-        or b"0SECTION " in line
-        or b"d=" in line
-        or b"Process " in line
-        or b"#" in line
-        or b"Stack of " in line
-    )
+    for word in _WORDS:  # noqa: SIM110  (no generator: every line of a log passes here)
+        if word in line:
+            return True
+    return False
 
 
 def _unknown_prefix(line: bytes) -> Prefix | None:
-    if line[:1] in {b"{", b'"', b"\n"} or not _has_words(line):
+    if line[:1] in {b"{", b'"', b"\n"} or not has_words(line):
         return None
     end = line.find(b"\n") + 1 or len(line)
     for match in islice(_SIGNATURE.finditer(line, 1, min(end, _LONGEST + 20)), 8):
@@ -244,11 +262,15 @@ def cut(text: bytes) -> list[bytes]:
 # HTML: in the whole file, for a title line has nothing that would be escaped.
 
 _ESCAPED = re.compile(
-    rb"&(?:quot|#34|#x22); (?:#\d|\[\d|daemon |prio=|os_prio=|tid=)|File &quot;|\): &quot;|"
+    rb"&(?:quot|#34|#x22); (?:#\d|\[\d|daemon |prio=|os_prio=|tid=|[Ii]d=)|File &quot;|\): &quot;|"
+    rb"3XMTHREADINFO(?: |&nbsp;){1,12}&quot;|"
     rb"- (?:locked|waiting [a-z ]{0,30}|parking to wait for) {1,2}&lt;|&lt;(?:module|lambda|listcomp|genexpr)&gt; \("
 )
 _OPENING = re.compile(rb"<(?:pre|textarea)\b[^<>]*>", re.IGNORECASE)
-_CLOSING = re.compile(rb"</(?:pre|textarea)>|<br ?/?>(?=\s*\Z)", re.IGNORECASE)
+_LEADING = re.compile(rb"(?:\s*</?(?:html|body|div|p|span|td|tr|table)\b[^<>\n]{0,200}>)+", re.IGNORECASE)
+_CLOSING = re.compile(
+    rb"</(?:pre|textarea)>|(?:<br ?/?>|</(?:html|body|div|p|span|td|tr|table)>)+(?=\s*\Z)", re.IGNORECASE
+)
 
 
 def is_html(sample: bytes) -> bool:
@@ -271,10 +293,33 @@ def from_html(lines: Iterable[bytes], sample: bytes) -> Iterator[bytes]:
     for line in lines:
         if b"<" in line:
             line = _CLOSING.sub(b"", _OPENING.split(line)[-1])
+            if line.count(b"<br") + line.count(b"<BR") == 0:  # else it is a record of several lines
+                line = _LEADING.sub(b"", line, count=1) if _LEADING.match(line) else line
         if escaped and b"&" in line:
             text = html.unescape(line.decode("utf-8", "surrogateescape")).replace("\xa0", " ")
             line = text.encode("utf-8", "surrogateescape")
         yield line
+
+
+# Word processors, wikis and chats make quotation marks curly: in the whole file, like HTML. The last two are Windows'.
+
+_CURLY = re.compile(rb"\xe2\x80[\x9c-\x9f]|(?<![\x80-\xbf\xc2-\xf4])[\x93\x94]")
+_CURLY_DUMP = re.compile(
+    rb"(?:^|\n)[ \t>]*(?:\xe2\x80[\x9c-\x9f]|[\x93\x94])[^\n]{1,300}(?:\xe2\x80[\x9c-\x9f]|[\x93\x94]) "
+    rb"(?:#\d|\[\d|daemon |prio=|os_prio=|tid=|[Ii]d=|- Thread t@)|File (?:\xe2\x80[\x9c-\x9f]|[\x93\x94])|"
+    rb"(?:hread [^\n]{1,60}\): |3XMTHREADINFO +)(?:\xe2\x80[\x9c-\x9f]|[\x93\x94])"
+)
+
+
+def has_curly_quotes(sample: bytes) -> bool:
+    """Whether the quotation marks of dumps in this file are no longer those that were printed."""
+    curly = b"\xe2\x80\x9c" in sample or b"\xe2\x80\x9d" in sample or b"\x93" in sample or b"\x94" in sample
+    return curly and _CURLY_DUMP.search(sample) is not None
+
+
+def straight(line: bytes) -> bytes:
+    """The line with the quotation marks that a runtime prints."""
+    return line if line.isascii() else _CURLY.sub(b'"', line)
 
 
 _SURE = re.compile(
@@ -285,7 +330,7 @@ _SURE = re.compile(
 
 def sure(line: bytes) -> bool:
     """Whether words stand in the line that are nowhere but in dumps."""
-    return _has_words(line) and _SURE.search(line, 1, 10 * _LONGEST) is not None
+    return has_words(line) and _SURE.search(line, 1, 10 * _LONGEST) is not None
 
 
 def wrapped_in(sample: bytes) -> str | None:

@@ -20,6 +20,9 @@ _ADDRESSES_SHOWN = 3
 Basis = Literal["reported", "inferred", "mixed"]
 """How an edge between threads is known: printed by the runtime, concluded by us, or a chain with both."""
 
+OF_SOURCE = "source:"
+"""Begins the id of a lock that is known by the application's source alone: it is ours, and not in the input."""
+
 
 @dataclass(slots=True, frozen=True)
 class Integration:
@@ -116,6 +119,8 @@ class Group:
     cpu_ms: float | None
     endpoints: list[Endpoint] = field(default_factory=list)
     waiting: Waiting | None = None
+    inferred: str = ""
+    """What the kind is inferred from where no frame shows it (the source line); empty where frames do."""
 
     @property
     def count(self) -> int:
@@ -208,6 +213,21 @@ class Deadlock:
     behind: int
 
 
+@dataclass(slots=True)
+class ThreadContainer:
+    """Threads that Java keeps together: of an executor, of a task scope, or all others (``<root>``)."""
+
+    name: str
+    parent: str | None
+    owner: str | None
+    """The thread that opened the scope; ``#ID`` where the dump does not list it."""
+    owner_line: int | None
+    threads: int
+    by_kind: dict[str, int]
+    groups: dict[str, int]
+    """Group id to how many of its threads are in here."""
+
+
 @dataclass(slots=True, frozen=True)
 class Evidence:
     """A place in the input that bears a finding out."""
@@ -215,6 +235,8 @@ class Evidence:
     thread: str | None
     line: int
     text: str
+    source: str | None = None
+    """Where a dump was made of two: the source of the line, if it is not the dump's."""
 
 
 @dataclass(slots=True)
@@ -236,6 +258,19 @@ class Finding:
     """The group it is about, for renderers that join the two."""
     reach: int = 0
     """Its threads and all that wait behind them: among equals, the root comes before those that wait for it."""
+
+
+@dataclass(slots=True, frozen=True)
+class MergedDump:
+    """One of the dumps that a report's dump was made of."""
+
+    source: str
+    line: int
+    format: str
+    taken_at: str | None
+    threads: int
+    """How many of its threads were taken, with their line numbers in its source."""
+    virtual: int
 
 
 @dataclass(slots=True)
@@ -273,8 +308,13 @@ class DumpReport:
     """What the runtime calls an entry: ``thread``, ``goroutine``."""
     profile: str | None = None
     """Where the input is a profile and no dump of one moment: what it sums up."""
+    containers: list[ThreadContainer] = field(default_factory=list)
+    merged: list[MergedDump] = field(default_factory=list)
+    """What it was made of, the one with the states first; empty where it is one dump."""
     hints: list[str] = field(default_factory=list)
     """Commands that would give a better dump; empty where nothing is missing."""
+    series_hint: str | None = None
+    """The command for more dumps of this process; one of the hints where the report has no other dump."""
 
     def rename(self, dump_id: str) -> None:
         """Give the dump its id in the report, also where its findings name it."""

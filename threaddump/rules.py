@@ -318,7 +318,7 @@ class _File:
 
 def _idle(pattern: str) -> dict[str, Any]:
     """The short form of an entry for an idle frame."""
-    runtime = "python" if ".py:" in pattern or pattern.startswith("native:") else "jvm"
+    runtime = "python" if ".py:" in pattern or pattern.startswith(("native:", "call:")) else "jvm"
     if ".rb:" in pattern:
         runtime = "ruby"
     elif "(*" in pattern or ("/" in pattern.partition(":")[0] and runtime == "jvm"):

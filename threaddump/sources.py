@@ -58,6 +58,13 @@ class Source:
     named: bool = True
     part: Part | None = None
     """Set where a big file is read in parts."""
+    member: str | None = None
+    """What an archive calls it: lines are lines of the member."""
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self.name if self.member is None else f"{self.name}:{self.member}"
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
@@ -88,6 +95,11 @@ class Source:
         with self.path.open("rb") as stream:
             blocks = (self.part.start - offset for offset in range(0, self.part.start, BUFFER))
             return 1 + sum(stream.read(min(left, BUFFER)).count(b"\n") for left in blocks)
+
+
+def reading_failed(label: str, error: OSError) -> InputError:
+    """What to say where bytes that could be opened cannot be read."""
+    return InputError(f"{label}: reading failed: {error.strerror or error}", "check that it is a readable file")
 
 
 def _open_hint(error: OSError) -> str:

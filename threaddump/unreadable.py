@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import re
 
+from threaddump.formats import how_to_take, how_to_take_any, parser_of
 from threaddump.prefixes import wrapped_in
 
-CAPTURE = (
-    "take a dump: jcmd PID Thread.print -l -e > dump.txt (JVM), py-spy dump --pid PID > dump.txt (Python); "
-    "read are: HotSpot text (jstack, jcmd, kill -3), jcmd Thread.dump_to_file, ThreadInfo text, Spring Boot's "
-    "/actuator/threaddump, javacores, JRockit's dumps, py-spy text and --json, faulthandler, "
-    "pystack, profiling.sampling, sys._current_frames() recipes, uWSGI's tracebacker, asyncio ps and pstree, gevent's "
-    "run info, gdb's py-bt and bt of Python, austin --where; goroutine dumps (debug=1, debug=2, SIGQUIT), dotnet-stack "
-    "and clrstack -all, Ruby's sigdump; folded and speedscope profiles"
-)
-
 _MAGIC = (
-    (b"\x1f\x8b", "a gzip file", "unpack it: gunzip -c FILE | threaddump analyze"),
-    (b"BZh", "a bzip2 file", "unpack it: bunzip2 -c FILE | threaddump analyze"),
-    (b"\xfd7zXZ", "an xz file", "unpack it: xz -dc FILE | threaddump analyze"),
-    (b"\x28\xb5\x2f\xfd", "a zstd file", "unpack it: zstd -dc FILE | threaddump analyze"),
-    (b"PK\x03\x04", "a zip archive", "unpack it: unzip -p FILE | threaddump analyze"),
-    (
-        b"\x7fELF",
-        "an ELF file (a program or a core dump)",
-        "for a core: jhsdb jstack --exe JAVA --core FILE (JVM), py-spy dump --core FILE or pystack core FILE (Python), "
-        "dotnet-dump analyze FILE -c 'clrstack -all' (.NET), dlv core PROGRAM FILE (Go)",
-    ),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it: 7z x -so FILE | threaddump analyze"),
+    (b"Rar!\x1a\x07", "a rar archive", "unpack it: unrar p -inul FILE | threaddump analyze"),
+    (b"\x04\x22\x4d\x18", "an lz4 file", "unpack it: lz4 -dc FILE | threaddump analyze"),
+    (b"\x1f\x9d", "a file of compress", "unpack it: gunzip -c FILE | threaddump analyze"),
+    (b"\x7fELF", "an ELF file (a program or a core dump)", "for a core: jhsdb jstack --exe JAVA --core FILE (JVM)"),
     (
         b"MDMP",
         "a Windows minidump",
         "of a .NET process: dotnet-dump analyze FILE -c 'clrstack -all' -c exit",
     ),
+    (b"PERFILE2", "a recording of perf", "print it: perf script | stackcollapse-perf.pl > FILE"),
     (b"JAVA PROFILE", "a heap dump (hprof)", "a heap dump has no waits: jcmd PID Thread.print -l -e > dump.txt"),
     (b"FLR\x00", "a JDK Flight Recorder file", "print its dumps: jfr print --events jdk.ThreadDump FILE"),
     (b"MOJ", "an austin MOJO file", "convert it: mojo2austin FILE FILE.austin"),
@@ -81,7 +68,23 @@ _MESSAGES = (
     ),
 )
 
-# What is known by its text but holds nothing that could be read, and how to get something that can.
+# Its lines begin with their kind, which is no prefix of a log.
+_JAVACORE = rb"^0SECTION\s+TITLE|^[12]XM[A-Z]{4,20}\s"
+
+# What the words in a text belong to: its name, and a format whose command takes what is wanted instead, or the command.
+# Parts of dumps: their headers are missing, or broken beyond recognition.
+_PARTS = (
+    (_JAVACORE, "a piece of an OpenJ9 or IBM javacore", "javacore"),
+    (rb"^Attaching to process ID |Debugger attached successfully", "output of the serviceability agent", "hotspot-sa"),
+    (rb"^=+ FULL THREAD DUMP =+", "a piece of a JRockit dump", "jrockit"),
+    (rb"^goroutine profile: total \d", "a goroutine profile without states", "goroutine"),
+    (rb"^goroutine \d+ (?:gp=|\[)", "a piece of a goroutine dump", "goroutine"),
+    (rb"^\s*java\.lang\.Thread\.State: [A-Z]", "states of Java threads without their headers", "hotspot"),
+    (rb'^"[^"\n]*" .{0,200}\btid=', "a thread of a Java dump without its stack", "hotspot"),
+    (rb"^\s+at .{1,300}\n\s*- (?:locked|waiting|parking) ", "stacks of Java threads without their headers", "hotspot"),
+    (rb"^JVMDUMP\d", "the messages of an OpenJ9 VM that wrote a javacore to a file", "javacore"),
+)
+# What is named exactly, with what to do instead.
 _HINTED = (
     (
         rb"No samples collected|^# austin: \d",
@@ -134,21 +137,31 @@ _HINTED = (
         "load the gem sigdump into the process, and kill -CONT PID",
     ),
 )
-
-# Its lines begin with their kind, which is no prefix of a log.
-_JAVACORE = rb"^0SECTION\s+TITLE|^[12]XM[A-Z]{4,20}\s"
-
-# Formats that are known but not read.
+# Other things that people paste or save in the hour of need.
 _OTHERS = (
+    (rb"^# A fatal error has been detected by the Java Runtime", "a crash report of the JVM (hs_err)", "hotspot"),
     (
-        rb"^Attaching to process ID |Debugger attached successfully",
-        "output of the serviceability agent (jhsdb, jstack -F)",
+        rb"^(?:Caused by: |Exception in thread |[\w.$]+(?:Exception|Error)\b).*\n\s+at ",
+        "stack traces of Java exceptions, not of threads",
+        "hotspot",
     ),
-    (rb"^Thread \d+ \(Thread 0x[0-9a-f]+ \(LWP \d+\)", "a gdb backtrace of a process without Python"),
+    (rb"^\s+at [\w.$/@<>-]+\([^)\n]*\)\s*$", "Java frames without threads", "hotspot"),
+    (rb"^\s*num\s+#instances\s+#bytes", "a histogram of the Java heap, without threads", "hotspot"),
+    (rb"\[(?:info|debug)\s*\]\[gc|^\S*\s*\[(?:Full )?GC \(|\[GC pause", "a log of the garbage collector", "hotspot"),
     (
-        rb"^Traceback \(most recent call last\):|^  File \"[^\"\n]+\", line \d+, in ",
-        "Python tracebacks (of exceptions, not of threads)",
+        rb"^top - \d\d:\d\d|^\s*PID USER +PR ",
+        "output of top: it shows who uses CPU, not who waits",
+        "jcmd PID Thread.print -l -e (JVM), py-spy dump --pid PID (Python)",
     ),
+    (
+        rb'"status"\s*:\s*(?:401|403|404|405|500)\b|<title>[^<]*(?:40[1345]|50\d|[Ll]og ?[Ii]n|[Ss]ign ?[Ii]n)',
+        "the answer of a web server that did not give the dump",
+        "log in, and check that the endpoint is exposed: management.endpoints.web.exposure.include=threaddump",
+    ),
+    (rb"^\d+:$|^The following commands are available:", "output of jcmd without a dump", "hotspot"),
+    (rb"^Traceback \(most recent call last\):", "Python tracebacks (of exceptions, not of threads)", "py-spy"),
+    (rb'^  File "[^"\n]+", line \d+,? in ', "Python frames without threads", "py-spy"),
+    (rb"^\s+\S+ \([\w./<>-]+\.pyx?:\d+\)\s*$", "frames of py-spy without threads", "py-spy"),
 )
 
 # How to get the lines of a wrapped dump as they were written.
@@ -173,14 +186,14 @@ def binary(sample: bytes) -> tuple[str, str] | None:
     head = sample[:8192]
     control = sum(head.count(bytes([code])) for code in (*range(7), *range(14, 27)))
     if head and control > len(head) * 0.05:
-        return "a binary file", CAPTURE
+        return "a binary file", how_to_take_any()
     return None
 
 
 def why_no_dump(sample: bytes) -> tuple[str, str]:
     """Why a text without a dump has none, from its beginning."""
     if not sample.strip():
-        return "the input is empty", CAPTURE
+        return "the input is empty", how_to_take_any()
     for pattern, message, hint in _MESSAGES:
         if re.search(pattern, sample):
             return message, hint
@@ -191,7 +204,18 @@ def why_no_dump(sample: bytes) -> tuple[str, str]:
     for pattern, what, hint in _HINTED:
         if re.search(pattern, sample, re.MULTILINE):
             return f"this is {what}", hint
-    for pattern, what in _OTHERS:
+    for pattern, what, form in _PARTS:
         if re.search(pattern, sample, re.MULTILINE):
-            return f"this looks like {what}, which this version does not read", CAPTURE
-    return "no thread dump in it, none of its lines begins one", CAPTURE
+            if parser_of(form) is None:
+                return f"this looks like {what}, which this version does not read", how_to_take_any()
+            return f"this looks like {what}: no thread can be read from it", _take(form)
+    for pattern, what, instead in _OTHERS:
+        if re.search(pattern, sample, re.MULTILINE):
+            return f"this looks like {what}", _take(instead)
+    return "no thread dump in it, none of its lines begins one", how_to_take_any()
+
+
+def _take(instead: str) -> str:
+    """A format's command, or what was given if it is no format."""
+    command = how_to_take(instead)
+    return f"take a dump and save it whole: {command}" if command is not None else instead

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from threaddump.prefixes import QUOTE, RECORD_LINES, Key, Layer, Names, Peeled, cut, find, piece, sure
+from threaddump.prefixes import QUOTE, RECORD_LINES, Key, Layer, Names, Peeled, cut, find, has_words, piece, sure
 from threaddump_parsers import claimant
 from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump
@@ -24,6 +24,10 @@ PROBE = 256
 """Lines that are looked at ahead before a prefix is believed in."""
 PROBES = 500
 """So often it is tried in vain, then only where it is sure: a log may have "Process 7: done" in every line."""
+GAP = 16
+"""Lines of a dump without one that cuts in: then it goes on."""
+CONTEXT = 8
+"""Lines before the first that is surely a dump's: its title may be among them."""
 PIECES = 2000
 """Lines in which the rest of a line is looked for."""
 WAYS = 32
@@ -87,6 +91,62 @@ class Unwrapper:
             return (layer,)
         inner = find(whole)
         return (layer, *inner) if inner else ()
+
+
+class Watch:
+    """Looks at the lines that cut into a plain dump, for the wrapped beginning of another one.
+
+    It is called from the parser's loop, where nothing can be looked at ahead: lines are kept from the first that may
+    be a beginning on, until there is a dump in them. Where the plain dump goes on, it was none.
+    """
+
+    def __init__(self) -> None:
+        self._before: deque[NumberedLine] = deque(maxlen=CONTEXT)
+        self._kept: list[NumberedLine] = []
+        self._layers: tuple[Layer, ...] = ()
+        self._left = PROBES
+
+    def __call__(self, number: int, line: bytes) -> bool:
+        """Whether a wrapped dump has begun."""
+        kept = self._kept
+        if kept and (number > kept[-1][0] + GAP or len(kept) == PROBE):
+            self._before.extend(kept)
+            kept.clear()
+        if not kept:
+            layers = find(line) if self._left > 0 and has_words(line) else ()
+            if not layers:
+                self._before.append((number, line))
+                return False
+            self._left -= 1
+            self._layers = layers
+        kept.append((number, line))
+        count = len(kept)
+        return (count <= 16 or not count & (count - 1)) and self._begun()
+
+    def _begun(self) -> bool:
+        if _BEGINNING.search(self._kept[0][1]) is not None:
+            return True
+        peeled = [one for _, line in self._kept[:8] if (one := self._layers[0].peel(line)) is not None]
+        if sum(len(cut(text)) for _, text, _ in peeled) < 2:
+            return False  # perhaps the dump's own line, written when a logger's was not yet at its end
+        return any(dump.threads for dump in Streams(Lines.numbered(self._kept), self._layers).dumps(tries=8))
+
+    def resume(self, lines: Lines) -> None:
+        """When the parser has let go: go back to where the wrapped dump may begin, with the lines of its title."""
+        if self._kept:
+            before = [numbered for numbered in self._before if self._layers[0].peel(numbered[1]) is not None]
+            last = self._kept[-1][0]
+            ahead = [numbered for numbered in lines.unread() if numbered[0] > last]
+            lines.push_back(*before, *self._kept, *ahead)
+            lines.last = []
+        self._kept = []
+        self._before.clear()
+
+
+_BEGINNING = re.compile(
+    rb"Full thread dump [^\n]{1,200}\(|hread 0x[0-9a-fA-F]{1,16} [^\n]{0,100}\(most recent call first"
+)
+"""Nothing but the beginning of a dump, or of another thread that the plain dump has not."""
 
 
 class _Node:
@@ -156,7 +216,7 @@ class _Stream:
             dump.event = replace(dump.event, line=original(dump.event.line))
         dump.problems = [replace(problem, line=original(problem.line)) for problem in dump.problems]
         dump.deadlocks = [replace(deadlock, line=original(deadlock.line)) for deadlock in dump.deadlocks]
-        dump.service, dump.instance, dump.host = self.names
+        dump.service, dump.instance, dump.host, dump.orchestrator = self.names
         if done > KEPT:
             del self.numbers[:done]
             self.offset += done
@@ -273,8 +333,10 @@ class Streams:
             if len(self._streams) >= STREAMS and self._last is not None:
                 return self._last
             named = [layer.names(part) for layer, part in layers if part]
-            service, instance, host = (next((names[at] for names in named if names[at]), None) for at in range(3))
-            stream = _Stream((service, instance, host))
+            service, instance, host, orchestrator = (
+                next((names[at] for names in named if names[at]), None) for at in range(4)
+            )
+            stream = _Stream((service, instance, host, orchestrator))
             self._streams[key] = stream
         stream.mail = stream.mail or any(layer is QUOTE for layer, _ in layers)
         for end in range(len(key)):

@@ -4,6 +4,8 @@ A parser is one module of this package that offers
 
 ``FORMAT``
     its id in the report contract, for example ``"hotspot"``
+``FAMILY``
+    the runtime that prints it, as in ``Dump.family``; ``any`` where it is not the runtime
 ``TITLE``, ``CAPTURE``
     what the format is called, and how to take such a dump: pairs of a command and a remark
 ``INITIALS``
@@ -12,11 +14,14 @@ A parser is one module of this package that offers
     whether this raw line is the first of a dump of this format; it looks at nothing else and is cheap
 ``parse(lines) -> Iterator[Dump]``
     reads one stretch of ``Lines`` that starts with a claimed line, and yields the dumps it holds. It never raises on
-    content, returns at the first line that another parser claims (pushed back), and consumes nothing and yields
-    nothing when the stretch turns out not to be its own.
+    content, returns at the first line that another parser claims or that ``lines.ends`` ends (pushed back), and
+    consumes nothing and yields nothing when the stretch turns out not to be its own.
 
 and may offer
 
+``SIGNATURE``, ``WORDS``
+    the source of a bytes pattern for how a dump begins, and words of which one stands in each line that it matches: so
+    a dump is found behind the prefix of a logger that nobody knows. Formats that no log holds (JSON) have none
 ``STARTS``
     a bytes pattern that matches where a dump begins and nowhere else, its time stamp included: big files are cut there
     and read in parts, by several processes
@@ -40,6 +45,7 @@ class Parser(Protocol):
     """What a parser module offers; see the package's docstring."""
 
     FORMAT: str
+    FAMILY: str
     TITLE: str
     CAPTURE: tuple[tuple[str, str], ...]
     INITIALS: bytes

@@ -14,12 +14,33 @@ Spring Boot 2 and later wrap the list, 1.x (``/dump``) does not::
          "identityHashCode":1096979270}],
        "lockInfo":{"className":"com.shop.Gateway","identityHashCode":1324119927}}]}
 
+Jolokia answers ``dumpAllThreads(boolean,boolean)`` of ``java.lang:type=Threading`` with the same objects, their keys in
+any order, as the ``value`` beside the ``request``::
+
+    {"request":{"mbean":"java.lang:type=Threading","operation":"dumpAllThreads(boolean,boolean)","type":"exec"},
+     "value":[{"threadName":"main","threadId":1,"threadState":"RUNNABLE"}],"timestamp":1700000000,"status":200}
+
+Spark's ``/api/v1/applications/APP/executors/ID/threads`` (``ThreadStackTrace`` of ``status/api/v1/api.scala``, made in
+``Utils.scala``) has text for frames and locks, the identity hash decimal and with a bracket too many; since 4.0 also
+``synchronizers`` and ``monitors``, and lock lines within the frames as in ``ThreadInfo.toString``::
+
+    [ {
+      "threadId" : 63,
+      "threadName" : "Executor task launch worker for task 5.0 in stage 1.0 (TID 5)",
+      "threadState" : "BLOCKED",
+      "stackTrace" : { "elems" : [ "com.shop.Job.run(Job.java:63) => holding Monitor(com.shop.Job@1324119927})" ] },
+      "blockedByThreadId" : 15,
+      "blockedByLock" : "Lock(com.shop.Gateway@255})",
+      "holdingLocks" : [ "Monitor(com.shop.Job@1324119927})" ]
+    } ]
+
 No virtual threads, no threads of the VM, no word on the process. The order of the keys depends on the Java version.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,23 +51,47 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Held, Lock, Thread
 
 FORMAT = "actuator"
-TITLE = "Spring Boot /actuator/threaddump"
-CAPTURE = (("curl -s http://HOST:PORT/actuator/threaddump", "JSON; the endpoint has to be exposed"),)
+FAMILY = "jvm"
+TITLE = "ThreadInfo as JSON: Spring Boot actuator, Jolokia, Spark"
+CAPTURE = (
+    ("curl -s http://HOST:PORT/actuator/threaddump", "Spring Boot; the endpoint has to be exposed"),
+    (
+        "curl -s http://HOST:PORT/jolokia/exec/java.lang:type=Threading/dumpAllThreads(boolean,boolean)/true/true",
+        "Jolokia",
+    ),
+    ("curl -s http://DRIVER:4040/api/v1/applications/APP/executors/driver/threads", "Spark; or the id of an executor"),
+)
 INITIALS = b' \t{["'
 
-_OPENING = re.compile(rb'\s*(?:\{\s*"threads"\s*:\s*\[|"threads"\s*:\s*\[|(?:\[\s*)?(?:\{\s*)?"threadName"\s*:)')
-_LOOK_AHEAD = 40
+_OPENING = re.compile(
+    rb'\s*(?:(?:\{\s*)?"threads"\s*:\s*\[|(?:\[\s*)?(?:\{\s*)?"thread(?:Name|Id)"\s*:'
+    rb'|\{\s*"(?:request|value|timestamp|status)"\s*:|"value"\s*:\s*\[\s*$)'
+)
+_JOLOKIA = (b"dumpAllThreads", b'"threadName"', b'"threadId"', b'"threadState"')
+_ARRAYS = (b'"threads"', b'"value"')
+_LOOK_AHEAD = 200
 _LOOK_AT = 65_536
 _LOOK_AT_FIRST = 200
-_KEYS = (b'"threadName"', b'"threadId"', b'"threadState"', b'"stackTrace"', b'"lockOwnerId"', b'"blockedCount"')
+_KEYS = (
+    *(b'"threadName"', b'"threadId"', b'"threadState"', b'"stackTrace"'),
+    *(b'"lockOwnerId"', b'"blockedCount"', b'"holdingLocks"', b'"blockedByLock"'),
+)
 _ENOUGH_KEYS = 3
+_HOLDING = " => holding "
+_SPARK_LOCK = re.compile(r"(?:Lock|Monitor)\((.+)@(\d{1,10})\}?\)")
+_SPARK_LINE = re.compile(r"- +(locked|blocked on|waiting on) (\S+)")
+_YEAR_5000 = 95_000_000_000
 _NATIVE = -2
 """``StackTraceElement.getLineNumber`` of a native method."""
 
 
 def claims(line: bytes) -> bool:
     """The start of the list, or of a thread in it: its line breaks are those of whoever printed it."""
-    return b'"thread' in line[:_LOOK_AT_FIRST] and _OPENING.match(line) is not None
+    start = line[:_LOOK_AT_FIRST]
+    jolokia = start[:1] == b"{" and any(word in line[:_LOOK_AT] for word in _JOLOKIA)
+    if not jolokia and b'"thread' not in start and b'"value"' not in start:
+        return False
+    return _OPENING.match(line) is not None
 
 
 def parse(lines: Lines) -> Iterator[Dump]:
@@ -54,7 +99,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
     start = b"".join(line[:_LOOK_AT] for _, line in lines.peek(_LOOK_AHEAD))
     if sum(key in start for key in _KEYS) < _ENOUGH_KEYS:
         return
-    yield from json_objects.dumps(lines, _OPENING, _Reader)
+    yield from json_objects.dumps(lines, _OPENING, _Reader, _ARRAYS)
 
 
 class _Reader:
@@ -75,7 +120,7 @@ class _Reader:
 
     def _thread(self, line: int, value: dict[str, Any]) -> Thread:
         state = string(value.get("threadState")) or None
-        daemon = value.get("daemon")
+        daemon = value.get("daemon", value.get("isDaemon"))
         thread = Thread(
             string(value.get("threadName")),
             line,
@@ -84,6 +129,8 @@ class _Reader:
             java_id=number(value.get("threadId")),
             daemon=daemon if isinstance(daemon, bool) else None,
         )
+        if isinstance(value.get("stackTrace"), dict):
+            return self._spark(thread, value)
         printed, frames = value.get("stackTrace"), []
         for one in printed if isinstance(printed, list) else ():
             frame = self._frame(one) if isinstance(one, dict) else None
@@ -101,6 +148,48 @@ class _Reader:
         self._dump.ownable_synchronizers |= isinstance(synchronizers, list)
         settle(thread, monitors, [Held(lock, None) for _, lock in self._locks(synchronizers)])
         return thread
+
+    def _spark(self, thread: Thread, value: dict[str, Any]) -> Thread:
+        """The rest of a thread as Spark prints it."""
+        elements = value["stackTrace"].get("elems")
+        frames: list[Frame] = []
+        monitors: list[Held] = []
+        for element in elements if isinstance(elements, list) else ():
+            printed, _, held = string(element).partition(_HOLDING)
+            first, *lines = printed.split("\n")
+            frame = self._interned.frame(first.strip())
+            if frame is None:
+                add_problem(self._dump, thread.line, "a frame of an unknown form", first.encode("utf-8", "replace"))
+                thread.truncated = True
+                continue
+            frames.append(frame)
+            told = [_SPARK_LINE.fullmatch(line.strip()) for line in lines]
+            locks = [self._spark_lock(held), *(self._interned.lock(t[2]) for t in told if t and t[1] == "locked")]
+            monitors += [Held(lock, len(frames) - 1) for lock in locks if lock is not None]
+        thread.stack = self._interned.stack(frames)
+        owner = number(value.get("blockedByThreadId"))
+        waits_for = self._spark_lock(string(value.get("blockedByLock"))) or self._interned.lock(
+            string(value.get("lockName"))
+        )
+        in_wait = bool(thread.stack) and thread.stack[0].function.startswith("java.lang.Object.wait")
+        set_wait(thread, waits_for, wants=thread.state == "BLOCKED" or (owner is not None and not in_wait))
+        if owner is not None:
+            self._owners.tell(waits_for, None, owner)
+        listed = [*_list(value.get("holdingLocks")), *_list(value.get("synchronizers"))]
+        owned = {
+            lock.id: Held(lock, None)
+            for one in listed
+            if not one.startswith("Monitor(")
+            and (lock := self._spark_lock(one) or self._interned.lock(one)) is not None
+        }
+        self._dump.ownable_synchronizers = True
+        settle(thread, monitors, owned.values())
+        return thread
+
+    def _spark_lock(self, printed: str) -> Lock | None:
+        """``Lock(CLASS@HASH})``, the hash decimal."""
+        match = _SPARK_LOCK.fullmatch(printed.strip())
+        return self._interned.lock(f"{match[1]}@{int(match[2]):x}") if match is not None else None
 
     def _wait(self, thread: Thread, value: dict[str, Any]) -> None:
         info = value.get("lockInfo")
@@ -133,5 +222,13 @@ class _Reader:
     def finish(self, document: json_objects.Document) -> Dump:
         dump = self._dump
         self._owners.give(dump.threads)
+        told = document.value if isinstance(document.value, dict) else {}
+        seconds = number(told.get("timestamp"))
+        if seconds is not None and seconds < _YEAR_5000:
+            dump.taken_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
         json_objects.end(dump, document)
         return dump
+
+
+def _list(value: object) -> list[str]:
+    return [string(one) for one in value] if isinstance(value, list) else []

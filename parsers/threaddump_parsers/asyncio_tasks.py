@@ -53,6 +53,7 @@ from threaddump_parsers.python_frames import (
 )
 
 FORMAT = "asyncio"
+FAMILY = "python"
 TITLE = "asyncio tasks"
 CAPTURE = (
     ("python -m asyncio ps PID", "Python 3.14 and later, by the same version of Python: all tasks and their awaiters"),
@@ -60,6 +61,8 @@ CAPTURE = (
     ("for task in asyncio.all_tasks(): task.print_stack()", "within the process; its outermost frame alone"),
 )
 INITIALS = b"t\xe2E*SNT<+|\x1b"
+SIGNATURE = rb"Stack for <|<Task |\* Task\(|tid +task id|\xe2\x94\x94\xe2\x94\x80\xe2\x94\x80 \(T\) "
+WORDS = (b"Task", b"task id", b"(T) ")
 
 COLUMNS = ("tid", "task id", "task name", "coroutine stack", "awaiter chain", "awaiter name", "awaiter id")
 WIDTHS = (10, 20, 20, 50, 50, 15, 15)

@@ -19,6 +19,7 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "austin"
+FAMILY = "python"
 TITLE = "austin --where"
 CAPTURE = (("austin --where PID", "austin 3; all threads of a Python process"),)
 INITIALS = b"\xf0\x1b"

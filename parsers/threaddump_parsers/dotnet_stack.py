@@ -25,12 +25,15 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, number_of, text
 
 FORMAT = "dotnet-stack"
+FAMILY = "dotnet"
 TITLE = ".NET stacks (dotnet-stack, clrstack -all)"
 CAPTURE = (
     ("dotnet-stack report --process-id PID", "all managed threads"),
     ("dotnet-dump collect -p PID, then dotnet-dump analyze FILE -c 'clrstack -all' -c exit", "the same, with lines"),
 )
 INITIALS = b"TO\x1b"
+SIGNATURE = rb"Thread \(0x[0-9A-F]+\):|OS Thread Id: 0x"
+WORDS = (b"Thread (", b"OS Thread Id")
 
 _THREAD = re.compile(rb"Thread \(0x([0-9A-Fa-f]{1,16})\):")
 _SOS_THREAD = re.compile(rb"OS Thread Id: 0x([0-9a-fA-F]{1,16})(?: \(\d{1,9}\))?")

@@ -32,6 +32,7 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import MAX_TEXT, DumpReader, clean, number_of, text
 
 FORMAT = "faulthandler"
+FAMILY = "python"
 TITLE = "faulthandler, Python 3.3 to 3.15"
 CAPTURE = (
     (
@@ -41,6 +42,8 @@ CAPTURE = (
     ("PYTHONFAULTHANDLER=1", "fatal errors; dump_traceback_later(SECONDS, repeat=True) for a series"),
 )
 INITIALS = b"TCS<FW "
+SIGNATURE = rb"(?:Current t|T)hread 0x[0-9a-fA-F]|Timeout \(\d"
+WORDS = (b"hread 0x", b"Timeout (")
 
 MAX_FRAMES = 100
 """``MAX_FRAME_DEPTH`` of ``Python/traceback.c``."""

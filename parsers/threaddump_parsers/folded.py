@@ -25,6 +25,7 @@ from threaddump_parsers.profiles import Samples
 from threaddump_parsers.python_frames import clean, number_of, text
 
 FORMAT = "folded"
+FAMILY = "any"
 TITLE = "folded stacks of a profiler"
 CAPTURE = (
     ("py-spy record --format raw --threads --idle -o FILE --pid PID", "Python; --idle keeps threads that wait"),

@@ -32,11 +32,14 @@ from threaddump_parsers.model import Dump, Frame, Lock, Thread
 from threaddump_parsers.python_frames import LIVE, DumpReader, clean, number_of, text
 
 FORMAT = "gdb-py"
+FAMILY = "python"
 TITLE = "gdb's backtraces of a Python process"
 CAPTURE = (
     ("gdb -p PID -batch -ex 'thread apply all py-bt'", "needs the interpreter's debug symbols and its python-gdb.py"),
 )
 INITIALS = b"TP\x1b"
+SIGNATURE = rb"Thread \d+ \(Thread 0x"
+WORDS = (b"Thread ",)
 
 # thread := "Thread " number " (" ["Thread 0x" address " ("] ("LWP " | "process ") id [")"] [' "' name '"'] "):"
 _THREAD = re.compile(
@@ -192,7 +195,10 @@ class _Reader(DumpReader):
             self.complain(number, "a frame that cannot be read", plain)
             return False
         if plain.startswith(b"    "):
-            return bool(self.stack) and not self.gap  # the source line, or the end of a line that gdb wrapped
+            if not self.stack or self.gap:
+                return False
+            self.add_source(plain)  # or the end of a line that gdb wrapped, after the source line
+            return True
         if self._read_remark(body) or body.startswith((b"<", b"PyCFunction invocation")):
             self.grammar()
             self._add_built_in(number, body)

@@ -41,12 +41,15 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "gevent"
+FAMILY = "python"
 TITLE = "gevent's run info"
 CAPTURE = (
     ("gevent.util.print_run_info()", "within the process, in a signal handler for instance; threads and greenlets"),
     ("GEVENT_MONITOR_THREAD_ENABLE=1", "in the environment: a report whenever a loop is blocked, in standard error"),
 )
 INITIALS = b"*-B\x1b"
+SIGNATURE = rb"\*{20,}\r?\n|\* Threads"
+WORDS = (b"****", b"* Threads")
 
 BLOCKED = "appears to be blocked"
 """The state of a thread of which gevent's monitor says so."""

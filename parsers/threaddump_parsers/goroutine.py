@@ -32,12 +32,15 @@ from threaddump_parsers.model import Dump, Frame, Lock, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, number_of, text
 
 FORMAT = "goroutine"
+FAMILY = "go"
 TITLE = "Go goroutine dump"
 CAPTURE = (
     ("curl -s 'http://HOST:PORT/debug/pprof/goroutine?debug=2'", "every goroutine; needs net/http/pprof"),
     ("kill -QUIT PID", "in the standard error of the process, which ends"),
 )
 INITIALS = b"g\x1b"
+SIGNATURE = rb"goroutine \d{1,19} [ \[]|goroutine profile: total "
+WORDS = (b"goroutine ",)
 
 MAX_COUNTED = 500_000
 """Goroutines that a counted profile is taken to have; what it counts beyond them is said to be missing."""

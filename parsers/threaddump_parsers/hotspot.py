@@ -34,16 +34,19 @@ the application land between them.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import threaddump_parsers
 from threaddump_parsers import threadmxbean
 from threaddump_parsers.java_frames import java_frame
+from threaddump_parsers.java_threads import release
 from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump, Frame, Held, Lock, Problem, ReportedDeadlock, Stack, Thread
 
 FORMAT = "hotspot"
+FAMILY = "jvm"
 TITLE = "HotSpot thread dump, JDK 1.3 to 25"
 CAPTURE = (
     ("jcmd PID Thread.print -l -e", "with owners of java.util.concurrent locks"),
@@ -51,6 +54,8 @@ CAPTURE = (
     ("kill -3 PID", "no tools needed: it is in the process's standard output, in the middle of its log"),
 )
 INITIALS = b'"F'
+SIGNATURE = rb'Full thread dump |"[^"\n]'
+WORDS = (b"Full thread dump ", b"tid=")
 
 LINE_CACHE = 200_000
 """Distinct lines kept parsed; a dump of a big application has about 20,000."""
@@ -134,7 +139,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
     if threadmxbean.follows(lines):
         yield from threadmxbean.parse(lines)
         return
-    reader = _Reader(lines.last)
+    reader = _Reader(lines)
     known = reader.known
     stack = reader.stack
     append = stack.append
@@ -165,6 +170,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
         if finished is not None:
             yield finished
         if reader.foreign:
+            lines.last = [*reader.before]
             lines.push_back((number, line))
             return
     last = reader.finish(number, cut=reader.cut_text)
@@ -240,15 +246,19 @@ def _header(line: bytes) -> Header | None:
 class _Reader:
     """The state of reading one stretch: the dump, the thread and the part of the dump we are in."""
 
-    def __init__(self, before: list[NumberedLine]) -> None:
+    def __init__(self, lines: Lines) -> None:
+        self.ends = lines.ends
+        self.before: deque[NumberedLine] = deque(maxlen=2)
+        """The last lines that are nobody's: the next parser may find a time stamp or a pid in them."""
         self.known = _KnownLines()
         self.stacks: dict[Stack, Stack] = {}
         self.classes: dict[bytes, str] = {}
         self.foreign = False
         self.date: tuple[int, str] | None = None
         self.pid: tuple[int, int] | None = None
-        for number, line in before:
-            self._prelude(number, line.strip())
+        for number, line in lines.last:
+            if not self._prelude(number, line.strip()) and not line.isspace():
+                self.date = self.pid = None
         self._reset()
 
     def _reset(self) -> None:
@@ -322,11 +332,11 @@ class _Reader:
         self._reset()
         match = _VM.match(title)
         name = match["vm"].rstrip() if match else title[len(_TITLE[0]) :].rstrip(": \r\n")
-        version = _release(match["version"]) if match else None
+        version = release(match["version"]) if match else None
         first = number
-        if date and number - date[0] == 1:
+        if date and number - date[0] <= 2:
             first = date[0]
-        if pid and first - pid[0] == 1:
+        if pid and first - pid[0] <= 2:
             first = pid[0]
         self.dump = Dump(
             FORMAT,
@@ -628,12 +638,15 @@ class _Reader:
 
     def _unknown(self, number: int, line: bytes, text: bytes) -> Dump | None:
         if self._prelude(number, text):
+            self.before.append((number, line))
             return None
+        self.date = self.pid = None  # they stand right above a title, but for blank lines
         dump = self.dump
         other = threaddump_parsers.claimant(line)
-        if dump is None or (other is not None and other.FORMAT != FORMAT):
+        if dump is None or (self.ends(number, line) if other is None else other.FORMAT != FORMAT):
             self.foreign = True
             return self.finish()
+        self.before.append((number, line))
         self._noise(number, line)
         self.cut_text = (number, line) if not line.endswith(b"\n") else None
         if self.jni_seen and self.noise_lines > NOISE_LINES:
@@ -704,14 +717,3 @@ def _number(text: bytes | None) -> float | None:
         return float(text) if text else None
     except ValueError:
         return None
-
-
-def _release(version: str) -> str:
-    """The Java release behind the VM's version: up to Java 8 HotSpot had numbers of its own (25.292-b10 is 8u292)."""
-    match = re.match(r"(\d{1,3})\.(\d+)-b\d+", version)
-    if match is None:
-        return version
-    hotspot, update = int(match[1]), match[2]
-    if hotspot in (24, 25):
-        return f"{hotspot - 17}u{update}"
-    return f"{'7' if hotspot >= 21 else '6'} (HotSpot {version})"

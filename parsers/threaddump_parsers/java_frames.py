@@ -61,3 +61,8 @@ def java_frame(text: str) -> Frame | None:
     if colon and line.isascii() and line.isdigit() and len(line) <= 9:
         return Frame(java_function(function), file, int(line))
     return Frame(java_function(function), source or None)
+
+
+def is_c_function(frame: Frame) -> bool:
+    """Whether a frame of a JVM is no method, not even a native one: those have a class."""
+    return frame.native and "." not in frame.function

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import threaddump_parsers
 from threaddump_parsers.java_threads import Interned, Owners, add_problem, settle, text
@@ -50,6 +50,7 @@ class ThreadText:
         self._noise: deque[NumberedLine] = deque(maxlen=_MAX_NOISE)
         self._noise_lines = 0
         self._last_line = 0
+        self._ends: Callable[[int, bytes], bool]
 
     # What a format says
 
@@ -68,6 +69,10 @@ class ThreadText:
         """The frame in what ``FRAME`` found; None where it is no frame."""
         return self.interned.frame(printed)
 
+    def repeats(self, thread: Thread) -> bool:
+        """Whether the thread of this header is in the dump at hand already."""
+        return thread.java_id in self._ids
+
     def title(self, line: bytes) -> bool:
         """Whether this line belongs to the beginning of a dump."""
         return not line.strip()
@@ -79,6 +84,7 @@ class ThreadText:
         """Say what is missing in a dump."""
 
     def run(self, lines: Lines) -> Iterator[Dump]:
+        self._ends = lines.ends
         number, line = 0, b""
         for number, line in lines:
             frame = self._frames.get(line)
@@ -123,6 +129,8 @@ class ThreadText:
         if begins:
             self._pending = [(number, line)]
             return True
+        if self._ends(number, line):
+            return False
         self._add_noise(number, line)
         return self._noise_lines <= QUIET_LINES
 
@@ -162,7 +170,7 @@ class ThreadText:
         return True
 
     def _begin(self, number: int, thread: Thread) -> None:
-        if thread.java_id in self._ids:
+        if self.repeats(thread):
             self._finish()  # each thread once: this one is of the next dump
         self.end_thread()
         if self.dump is None:

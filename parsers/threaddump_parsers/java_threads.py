@@ -6,6 +6,7 @@ names of ``Thread.State``, and objects as class and identity hash (``com.shop.Ac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from threaddump_parsers.java_frames import java_frame
@@ -93,7 +94,11 @@ class Owners:
         held = {held.lock.id for thread in threads for held in thread.holds} if self._told else set()
         by_id = {thread.java_id: thread for thread in threads if thread.java_id is not None}
         for lock, name, java_id in self._told.values():
-            thread = by_id.get(java_id) if java_id is not None else None
+            if java_id is not None:
+                thread = by_id.get(java_id)
+            else:
+                named = [thread for thread in threads if thread.name == name]
+                thread = named[0] if len(named) == 1 else None
             if thread is not None and lock.id not in held and name in (None, thread.name):
                 thread.holds = (*thread.holds, Held(lock, None))
         self._told = {}
@@ -106,3 +111,14 @@ def text(raw: bytes) -> str:
 def add_problem(dump: Dump, line: int, reason: str, raw: bytes = b"") -> None:
     if len(dump.problems) < MAX_PROBLEMS:
         dump.problems.append(Problem(line, reason, text(raw[: 4 * MAX_TEXT]).strip()[:MAX_TEXT]))
+
+
+def release(version: str) -> str:
+    """The Java release behind the VM's version: up to Java 8 HotSpot had numbers of its own (25.292-b10 is 8u292)."""
+    match = re.match(r"(\d{1,3})\.(\d+)-b\d+", version)
+    if match is None:
+        return version
+    hotspot, update = int(match[1]), match[2]
+    if hotspot in (24, 25):
+        return f"{hotspot - 17}u{update}"
+    return f"{'7' if hotspot >= 21 else '6'} (HotSpot {version})"

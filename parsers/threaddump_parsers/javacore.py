@@ -51,12 +51,15 @@ from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump, Event, Frame, Held, Lock, ReportedDeadlock, Stack, Thread
 
 FORMAT = "javacore"
+FAMILY = "jvm"
 TITLE = "javacore of IBM's JVM or OpenJ9"
 CAPTURE = (
     ("kill -3 PID", "the JVM writes javacore.DATE.TIME.PID.NUMBER.txt into its working directory"),
     ("jcmd PID Dump.java", "the same, and prints the file's name"),
 )
 INITIALS = b"012345"
+SIGNATURE = rb"0SECTION +[A-Z]"
+WORDS = (b"0SECTION ",)
 STARTS = re.compile(rb"^(?:NULL +-+ *\r?\n)?0SECTION +TITLE ", re.MULTILINE)
 
 NOISE_LINES = 500
@@ -124,7 +127,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
     ahead = lines.peek(_LOOK_AHEAD)
     if sum(_TAGGED.match(line) is not None for _, line in ahead) < min(2, len(ahead)):
         return
-    reader = _Reader(lines.last)
+    reader = _Reader(lines)
     known, number, line = reader.known, 0, b""
     for number, line in lines:
         frame = known.get(line)
@@ -169,11 +172,12 @@ class _Cycle:
 class _Reader:
     """The state of reading one stretch."""
 
-    def __init__(self, before: list[NumberedLine]) -> None:
+    def __init__(self, lines: Lines) -> None:
+        self._ends = lines.ends
         self.known: dict[bytes, Frame] = {}
         self.foreign = self.done = False
         self._stacks: dict[Stack, Stack] = {}
-        self._ruler = next((number for number, line in reversed(before) if line.startswith(b"NULL")), 0)
+        self._ruler = next((number for number, line in reversed(lines.last) if line.startswith(b"NULL")), 0)
         self._tags: dict[bytes, Callable[[int, str], None]] = {
             b"1TISIGINFO": self._event,
             b"1TIDATETIME": self._date,
@@ -321,6 +325,9 @@ class _Reader:
             return self.finish()
         if self._section == "ENVINFO":
             return None  # the value of an environment variable goes on
+        if self._ends(number, line):
+            self.foreign = True
+            return self.finish()
         self._add_noise(number, line)
         if self._noise_lines > NOISE_LINES:
             self.foreign = True

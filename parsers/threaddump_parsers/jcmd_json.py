@@ -36,6 +36,8 @@ r"""``jcmd PID Thread.dump_to_file -format=json FILE``, and the same from ``HotS
 Written by ``jdk/internal/vm/ThreadDumper.java``. Java 21 to 23 have ``tid``, ``name`` and ``stack`` only; 24 and 25
 have the rest, ``carrier`` of a mounted virtual thread, and ``parkBlocker`` of a parked one; later ones write numbers as
 numbers, and the owner of what a thread is parked on (``parkBlocker.owner``). The entries are not taken at one moment.
+
+A container is ``<root>``, an executor or a ``StructuredTaskScope``; a scope has the thread that opened it as its owner.
 """
 
 from __future__ import annotations
@@ -47,9 +49,10 @@ from typing import Any
 from threaddump_parsers import json_objects
 from threaddump_parsers.java_threads import STATES, Interned, Owners, add_problem, set_wait, settle
 from threaddump_parsers.lines import Lines
-from threaddump_parsers.model import Dump, Frame, Held, Thread
+from threaddump_parsers.model import Container, Dump, Frame, Held, Thread
 
 FORMAT = "jcmd-json"
+FAMILY = "jvm"
 TITLE = "Thread.dump_to_file, JSON, JDK 21 and later"
 CAPTURE = (
     (
@@ -65,6 +68,9 @@ _LOOK_AT = 65_536
 _LOOK_AT_FIRST = 200
 _KEYS = (b'"processId"', b'"runtimeVersion"', b'"threadContainers"', b'"formatVersion"')
 _HEADER = re.compile(rb'"(processId|time|runtimeVersion)"\s*:\s*"?([^",}\s]+)')
+_OUTLINE = re.compile(
+    rb'"(container|parent|owner|threadCount)"\s*:\s*("(?:[^"\\]|\\.)*+"|\d{1,19}|null)|"threads"\s*:\s*\[(\d+),(\d*)'
+)
 _VIRTUAL = ("java.lang.VirtualThread.run", "java.lang.VirtualThread.runWith")
 
 
@@ -89,10 +95,14 @@ class _Reader:
         self._owners = Owners()
         self._dump = Dump(FORMAT, 0, "jvm")
         self._by_id: dict[int, Thread] = {}
+        self._entries: list[Thread | None] = []
+        """None: one that cannot be read."""
+        self._listed: dict[Container, int] = {}
         self._carriers: list[tuple[Thread, int]] = []
 
     def add(self, entry: json_objects.Entry) -> None:
         value = entry.value
+        self._entries.append(None)
         if value is None:
             add_problem(self._dump, entry.line, "a thread that is no JSON", entry.raw)
             self._dump.truncated.append(f"the thread at line {entry.line} cannot be read")
@@ -103,6 +113,7 @@ class _Reader:
             return
         thread = self._thread(entry.line, value, java_id)
         self._dump.threads.append(thread)
+        self._entries[-1] = thread
         if java_id is not None:
             self._by_id[java_id] = thread
 
@@ -162,19 +173,39 @@ class _Reader:
                 mounted_on.carries = thread.java_id
         self._owners.give(dump.threads)
         json_objects.end(dump, document)
-        if dump.threads:
-            self._count(document.value)  # None where the document was cut
+        self._read_containers(document.outline)
+        if dump.threads and document.complete:
+            self._count()
         return dump
 
-    def _count(self, value: Any) -> None:
+    def _read_containers(self, outline: bytes) -> None:
+        """Make the containers, and tell the threads; also where the document was cut."""
+        current = Container("")
+        for match in _OUTLINE.finditer(outline):
+            key, printed, first, end = match.groups()
+            if key is None:
+                entries = self._entries[int(first) : int(end) if end else None]
+                self._listed[current] = len(entries)
+                for thread in entries:
+                    if thread is not None:
+                        thread.container = current
+                continue
+            value = json_objects.loads(printed)
+            match key:
+                case b"container":
+                    current = Container(string(value))
+                    self._dump.containers.append(current)
+                case b"parent":
+                    current.parent = string(value) or None
+                case b"owner":
+                    current.owner = number(value)
+                case _:
+                    current.count = number(value)
+
+    def _count(self) -> None:
         """Compare the containers' own count of their threads with what they list."""
-        told = value.get("threadDump") if isinstance(value, dict) else None
-        containers = told.get("threadContainers") if isinstance(told, dict) else None
-        missing = 0
-        for container in containers if isinstance(containers, list) else ():
-            listed = container.get("threads") if isinstance(container, dict) else None
-            if isinstance(listed, list):
-                missing += max(0, (number(container.get("threadCount")) or 0) - len(listed))
+        counted = ((container.count or 0, self._listed.get(container, 0)) for container in self._dump.containers)
+        missing = sum(max(0, count - listed) for count, listed in counted)
         if missing:
             self._dump.truncated.append(f"the containers count {missing} threads more than they list")
 

@@ -33,9 +33,12 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Held, Thread
 
 FORMAT = "jcmd-plain"
+FAMILY = "jvm"
 TITLE = "Thread.dump_to_file, plain, JDK 21 and later"
 CAPTURE = (("jcmd PID Thread.dump_to_file -format=plain FILE", "all virtual threads; states and locks from JDK 24 on"),)
 INITIALS = b"2#T"
+SIGNATURE = rb'(?:Thread )?#\d{1,19} "'
+WORDS = (b"#",)
 
 _INSTANT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z"
 _TIME = re.compile(_INSTANT.encode() + rb"\s*")

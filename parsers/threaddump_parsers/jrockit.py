@@ -49,12 +49,15 @@ from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump, Frame, Held, Lock, ReportedDeadlock, Thread
 
 FORMAT = "jrockit"
+FAMILY = "jvm"
 TITLE = "JRockit thread dump"
 CAPTURE = (
     ("jrcmd PID print_threads", "with locks and their chains"),
     ("kill -3 PID", "the same, in the process's standard output"),
 )
 INITIALS = b'="T<'
+SIGNATURE = rb"={5} FULL THREAD DUMP"
+WORDS = (b"FULL THREAD",)
 
 _TITLE = b"===== FULL THREAD DUMP ====="
 _TITLE_IN_LOG = re.compile(rb"<[^\n]{0,500}<===== FULL THREAD DUMP =====")

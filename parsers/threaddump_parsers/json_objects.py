@@ -1,14 +1,15 @@
 """Objects of an array in a JSON document, handed out as they come: a document that was cut loses only its end.
 
-What is left of a document is its outline: each of the objects is replaced by its number, and the keys around the arrays
-can be read from it. Nothing depends on line breaks; documents may follow each other without any.
+What is left of a document is its outline: of each array the numbers of its first object and of the one after its last
+(``"threads":[0,17]``), and the keys around the arrays. It does not grow with the objects. Nothing depends on line
+breaks; documents may follow each other without any.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,11 +22,12 @@ _MAX_ENTRY = 1 << 23
 _MAX_OUTLINE = 1 << 23
 _MAX_STRING = 1 << 20
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)|[{}\[\]]', re.DOTALL)
-_KEY = b'"threads"'
-_ENTRY_KEY = b'"threadName"'
+_KEYS = (b'"threads"',)
+_ENTRY_KEYS = (b'"threadName"', b'"threadId"')
 _JSON_FORMATS = ("actuator", "jcmd-json")
 """The readers that use this one: they claim lines within documents."""
-_BRACKETS = (b"{", b"}", b"[", b"]")
+_BRACKET = re.compile(rb"[{}\[\]]")
+_BLANK = (b" ", b"\t")
 _OPENERS = re.compile(rb"[\[{\s]*")
 _VALUE = re.compile(rb'[\s"{}\[\],]|(?:null|true|false|-?\d[\d.eE+-]*)\s*[,\]}\r\n]')
 
@@ -47,7 +49,7 @@ class Document:
     line: int
     end_line: int
     outline: bytes
-    """The document without its entries, as far as it came."""
+    """The document as far as it came, with ranges in place of its entries."""
     value: Any
     """The same as a value; None where it is no JSON or was cut."""
     complete: bool
@@ -63,10 +65,15 @@ class DumpReader(Protocol):
     def finish(self, document: Document) -> Dump: ...
 
 
-def dumps(lines: Lines, opening: re.Pattern[bytes], reader: Callable[[], DumpReader]) -> Iterator[Dump]:
+def dumps(
+    lines: Lines,
+    opening: re.Pattern[bytes],
+    reader: Callable[[], DumpReader],
+    keys: Collection[bytes] = _KEYS,
+) -> Iterator[Dump]:
     """Read documents, each with a reader of its own."""
     current = reader()
-    for item in read(lines, opening):
+    for item in read(lines, opening, keys):
         if isinstance(item, Entry):
             current.add(item)
         else:
@@ -84,18 +91,18 @@ def end(dump: Dump, document: Document) -> None:
         add_problem(dump, document.line, "the dump has no thread")
 
 
-def read(lines: Lines, opening: re.Pattern[bytes]) -> Iterator[Entry | Document]:
+def read(lines: Lines, opening: re.Pattern[bytes], keys: Collection[bytes] = _KEYS) -> Iterator[Entry | Document]:
     """Read documents from a line that ``opening`` matches.
 
-    The entries are the objects in arrays called ``threads``, and in an array that is the document itself. Brackets
-    alone on up to two lines in ``lines.last`` belong to the document.
+    The entries are the objects in arrays with one of the ``keys``, and in an array that is the document itself.
+    Brackets alone on up to two lines in ``lines.last`` belong to the document.
     """
-    yield from _Reader(lines, opening).run()
+    yield from _Reader(lines, opening, keys).run()
 
 
 class _Reader:
-    def __init__(self, lines: Lines, opening: re.Pattern[bytes]) -> None:
-        self._lines = lines
+    def __init__(self, lines: Lines, opening: re.Pattern[bytes], keys: Collection[bytes]) -> None:
+        self._lines, self._keys, self._longest = lines, keys, max(map(len, keys))
         self._opening = opening
         self._indented = False
         self._reset(0)
@@ -117,7 +124,15 @@ class _Reader:
     def run(self) -> Iterator[Entry | Document]:
         carry = b""
         number, last, whole = 0, b"", True
+        bracket_in = _BRACKET.search
         for number, line in self._lines:
+            if self._depth and whole and line[:1] in _BLANK and line[-1:] == b"\n" and bracket_in(line) is None:
+                # The hot path: most lines of a document that was printed for people are within an entry.
+                last = line
+                self._size += len(line)
+                if self._size <= _MAX_ENTRY:
+                    self._parts.append(line)
+                continue
             if self._first == 0:
                 self._reset(number)
                 self._prelude(number, line)
@@ -127,7 +142,7 @@ class _Reader:
                 break
             whole, last = line.endswith(b"\n"), line
             self._indented = self._indented or line[:1] in {b" ", b"\t"}
-            if whole and self._depth and not carry and not any(bracket in line for bracket in _BRACKETS):
+            if whole and self._depth and not carry and bracket_in(line) is None:
                 self._keep(line)
                 continue
             line, carry = carry + line, b""
@@ -147,15 +162,19 @@ class _Reader:
                             carry = token[0]
                             break
                         if not self._depth:
-                            self._string = token[0] if len(token[0]) == len(_KEY) else b""
+                            self._string = token[0] if len(token[0]) <= self._longest else b""
                     case b"{" | b"[" as bracket:
                         if not self._depth:
                             if bracket == b"{" and self._open[-1:] == b"*":
                                 self._outside(line[begin : token.start()])
                                 begin, self._start, self._depth = token.start(), number, 1
                                 continue
-                            entries = bracket == b"[" and (not self._open or self._string == _KEY)
-                            self._open += b"*" if entries else bracket
+                            if bracket == b"[" and (not self._open or self._string in self._keys):
+                                self._outside(line[begin : token.end()] + b"%d," % self._entries)
+                                begin = token.end()
+                                self._open += b"*"
+                            else:
+                                self._open += bracket
                             self._string = b""
                         else:
                             self._depth += 1
@@ -167,6 +186,10 @@ class _Reader:
                                 begin = token.end()
                                 yield self._entry()
                         else:
+                            if self._open[-1:] == b"*":
+                                self._open[-1:] = b"["
+                                self._outside(b"%d" % self._entries)
+                                begin = token.start()
                             self._open[-1:] = b""
                             if not self._open:
                                 self._outside(line[begin : token.end()])
@@ -191,7 +214,7 @@ class _Reader:
             self._first = before
         if not opened and line.lstrip()[:1] == b'"':
             # The beginning is missing: the line is of the document or, with the key of an entry, of its first one.
-            opened = b"[{" if line.lstrip().startswith(_ENTRY_KEY) else b"{"
+            opened = b"[{" if line.lstrip().startswith(_ENTRY_KEYS) else b"{"
         for bracket in opened:
             if bracket == ord("{") and self._open[-1:] == b"*":
                 self._start, self._depth = number, 1
@@ -199,8 +222,9 @@ class _Reader:
             elif self._depth:
                 break
             else:
-                self._outside(bytes([bracket]))
-                self._open += b"*" if bracket == ord("[") and not self._open else bytes([bracket])
+                entries = bracket == ord("[") and not self._open
+                self._outside(b"[0," if entries else bytes([bracket]))
+                self._open += b"*" if entries else bytes([bracket])
 
     def _is_foreign(self, line: bytes) -> bool:
         """Whether a line shows that the document was cut before it: no JSON printer writes it here."""
@@ -220,6 +244,8 @@ class _Reader:
             self._parts.append(part)
 
     def _outside(self, part: bytes) -> None:
+        if self._open[-1:] == b"*":
+            return  # commas and blanks between the entries
         self._outline_size += len(part)
         if self._outline_size <= _MAX_OUTLINE:
             self._outline.append(part)
@@ -227,17 +253,17 @@ class _Reader:
     def _entry(self) -> Entry:
         raw = b"".join(self._parts)
         self._parts, self._size = [], 0
-        self._outside(b"%d" % self._entries)
         self._entries += 1
-        value = _loads(raw)
+        value = loads(raw)
         return Entry(self._start, value if isinstance(value, dict) else None, raw)
 
     def _document(self, number: int, last: bytes, *, complete: bool = True) -> Document:
         raw = b"".join(self._outline)
-        return Document(self._first, number, raw, _loads(raw) if complete else None, complete, last)
+        return Document(self._first, number, raw, loads(raw) if complete else None, complete, last)
 
 
-def _loads(raw: bytes) -> Any:
+def loads(raw: bytes) -> Any:
+    """The value, or None where it is no JSON."""
     try:
         return json.loads(text(raw))
     except (ValueError, RecursionError):

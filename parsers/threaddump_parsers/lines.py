@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count, islice
 
 NumberedLine = tuple[int, bytes]
@@ -16,13 +16,15 @@ class Lines:
     there is no Python frame in it. A parser that meets a line which is not its own pushes it back and returns.
     """
 
-    __slots__ = ("_ahead", "_stream", "last")
+    __slots__ = ("_ahead", "_stream", "ends", "last")
 
     def __init__(self, lines: Iterable[bytes], start: int = 1) -> None:
         self._stream: Iterator[NumberedLine] = zip(count(start), lines, strict=False)
         self._ahead: deque[NumberedLine] = deque()
         self.last: list[NumberedLine] = []
         """Up to two lines that came before the one a parser was called for (a time stamp, a pid)."""
+        self.ends: Callable[[int, bytes], bool] = _never
+        """Whether a numbered line that is no part of a dump ends its stretch, although no parser claims it."""
 
     @classmethod
     def numbered(cls, lines: Iterable[NumberedLine]) -> Lines:
@@ -50,3 +52,7 @@ class Lines:
     def unread(self) -> list[NumberedLine]:
         """Take back the lines that were looked at or put back, and not consumed."""
         return list(self._pushed_back())
+
+
+def _never(_number: int, _line: bytes) -> bool:
+    return False

@@ -25,6 +25,8 @@ class Frame:
     line: int | None = None
     native: bool = False
     """True for a JVM native method and for a C frame of ``py-spy --native``."""
+    source: str | None = None
+    """The source line as printed, without its indentation. None where the format prints none."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,6 +95,18 @@ class OsFacts:
 
 
 @dataclass(slots=True, eq=False)
+class Container:
+    """Threads that Java keeps together: of an executor, of a ``StructuredTaskScope``, or all others (``<root>``)."""
+
+    name: str
+    parent: str | None = None
+    owner: int | None = None
+    """The ``java_id`` of the thread that opened a scope and has to close it."""
+    count: int | None = None
+    """How many threads the dump says it has; it may list fewer."""
+
+
+@dataclass(slots=True, eq=False)
 class Thread:
     """One thread entry of a dump."""
 
@@ -120,6 +134,8 @@ class Thread:
     """Of a mounted virtual thread: the carrier's name. Of a carrier: None."""
     carries: int | None = None
     """Of a carrier: the ``java_id`` of the virtual thread mounted on it."""
+    container: Container | None = None
+    """What Java keeps the thread in, where the dump says it (``Thread.dump_to_file -format=json``)."""
     gil: bool = False
     """Python: this thread holds the global interpreter lock."""
     blocked_on: Lock | None = None
@@ -215,6 +231,8 @@ class Dump:
     died_in: Thread | None = None
     """The thread in which it happened, where the dump says so."""
     threads: list[Thread] = field(default_factory=list)
+    containers: list[Container] = field(default_factory=list)
+    """Java: all that the dump lists, empty ones included, in its order."""
     deadlocks: list[ReportedDeadlock] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     profile: str | None = None
@@ -234,5 +252,7 @@ class Dump:
     """the pod or the replica,"""
     host: str | None = None
     """and the machine."""
+    orchestrator: str | None = None
+    """What runs that container: ``kubernetes`` or ``compose``."""
     os: OsFacts | None = None
     """What the operating system knew of the process, where it was captured with the dump."""

@@ -18,6 +18,7 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, OsFacts, Problem, SystemCall
 
 FORMAT = "os-facts"
+FAMILY = "any"
 TITLE = "facts of the operating system, below a dump"
 CAPTURE = (("threaddump capture PID", "a dump with what the kernel knows of each thread's call and its peer"),)
 INITIALS = b"#"

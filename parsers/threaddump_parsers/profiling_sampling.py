@@ -36,6 +36,7 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "profiling-sampling"
+FAMILY = "python"
 TITLE = "profiling.sampling, Python 3.15"
 CAPTURE = (
     (
@@ -44,6 +45,8 @@ CAPTURE = (
     ),
 )
 INITIALS = b"S \t\x1b"
+SIGNATURE = rb"Stack dump"
+WORDS = (b"Stack dump",)
 
 STATES = {"idle": "IDLE", "on CPU": "ACTIVE"}
 """As printed and normalised; a thread that waits for the GIL is neither."""
@@ -117,7 +120,11 @@ class _Reader(DumpReader):
         if plain.startswith(_FRAME):
             self.complain(number, "a frame that cannot be read", plain)
             return False
-        return plain.startswith(b"    ") and bool(self.stack) and not self.gap  # the source line
+        if not plain.startswith(b"    ") or not self.stack or self.gap:
+            return False
+        if not plain.startswith(b"    [source file changed"):
+            self.add_source(plain)
+        return True
 
     def _read_thread(self, number: int, plain: bytes) -> bool:
         header = _THREAD.fullmatch(plain)

@@ -33,6 +33,7 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, number_of, signal_name, text
 
 FORMAT = "py-spy"
+FAMILY = "python"
 TITLE = "py-spy dump 0.1 to 0.4"
 CAPTURE = (
     (
@@ -42,6 +43,8 @@ CAPTURE = (
     ("py-spy dump --core FILE", "of a core file"),
 )
 INITIALS = b"TPS \t"
+SIGNATURE = rb"Process \d{1,10}: |Thread (?:0x[0-9a-fA-F]|\d+ \()"
+WORDS = (b"Process ", b"Thread ")
 
 STATES = {b"idle": "IDLE", b"active": "ACTIVE", b"active+gil": "ACTIVE", b"idle+gil": "IDLE", b"gil": None}
 """As printed and normalised. ``gil`` alone is what ``--core`` prints: nothing runs in a core file."""

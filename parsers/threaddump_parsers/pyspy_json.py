@@ -32,6 +32,7 @@ from threaddump_parsers.model import Dump, Frame, Problem, Stack, Thread
 from threaddump_parsers.python_frames import MAX_PROBLEMS, MAX_TEXT, text
 
 FORMAT = "py-spy-json"
+FAMILY = "python"
 TITLE = "py-spy dump --json"
 CAPTURE = (("py-spy dump --json --pid PID", "with both kinds of thread ids"),)
 INITIALS = b"["

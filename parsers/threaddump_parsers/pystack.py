@@ -31,12 +31,15 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import LIVE, DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "pystack"
+FAMILY = "python"
 TITLE = "pystack"
 CAPTURE = (
     ("pystack remote PID", "--native, --locals"),
     ("pystack core FILE", "of a core file"),
 )
 INITIALS = b"TC \x1b"
+SIGNATURE = rb"Traceback for thread "
+WORDS = (b"for thread ",)
 
 _HEADER = b"Traceback for thread "
 _END = b" (most recent call last):"
@@ -252,7 +255,10 @@ class _Reader(DumpReader):
             self.grammar()
             self._variables[text(name)] = text(value[1:])
             return True
-        return not self.gap  # the source line
+        if self.gap:
+            return False
+        self.add_source(plain)
+        return True
 
     def settle(self, thread: Thread) -> None:
         innermost_first(thread, self.stack)

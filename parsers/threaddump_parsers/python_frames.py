@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump, Frame, Problem, Stack, Thread
@@ -20,6 +21,8 @@ QUIET_LINES = 200
 MAX_PROBLEMS = 100
 """A dump names this many odd lines; the others are only counted."""
 MAX_TEXT = 200
+MAX_SOURCE_LINE = 500
+"""A longer source line is not kept: nobody reads it, and it may be hostile."""
 MAX_FRAME_LINE = 10_000
 """A longer line is no frame: paths end at 4,096 bytes, and faulthandler cuts names at 500 characters."""
 
@@ -60,12 +63,13 @@ def signal_name(number: int) -> str | None:
 class FrameTable:
     """Frames by the line that prints them, and stacks by their frames."""
 
-    __slots__ = ("_read", "_stacks", "by_line")
+    __slots__ = ("_read", "_stacks", "_with_source", "by_line")
 
     def __init__(self, read: Callable[[bytes], Frame | None]) -> None:
         self._read = read
         self.by_line: dict[bytes, Frame] = {}
         self._stacks: dict[Stack, Stack] = {}
+        self._with_source: dict[tuple[Frame, str], Frame] = {}
 
     def frame(self, line: bytes) -> Frame | None:
         """The frame a line prints, or None. One frame object, whatever the line end and the colours."""
@@ -81,6 +85,16 @@ class FrameTable:
         self.by_line[line] = frame
         return frame
 
+    def with_source(self, frame: Frame, line: bytes) -> Frame:
+        """The frame with the source line printed below it: the same frame, but where another dump printed another."""
+        source = text(line.strip()) if len(line) <= MAX_SOURCE_LINE else None
+        if not source or frame.source == source:
+            return frame
+        if frame.source is None:
+            frame.source = source
+            return frame
+        return self._with_source.setdefault((frame, source), replace(frame, source=source))
+
     def stack(self, frames: list[Frame]) -> Stack:
         stack = tuple(frames)
         return self._stacks.setdefault(stack, stack)
@@ -90,6 +104,7 @@ class FrameTable:
         if len(self.by_line) > MAX_FRAMES_KEPT or len(self._stacks) > MAX_FRAMES_KEPT:
             self.by_line.clear()
             self._stacks.clear()
+            self._with_source.clear()
 
 
 def innermost_first(thread: Thread, stack: list[Frame]) -> None:
@@ -128,6 +143,7 @@ class DumpReader:
         self._ids: set[str] = set()
         self._pending = 0
         self._pending_problems: list[Problem] = []
+        self._ends: Callable[[int, bytes], bool]
 
     def read(self, number: int, line: bytes) -> bool:
         """Read a line that is no known frame; False if it is none of the grammar's."""
@@ -144,6 +160,7 @@ class DumpReader:
 
     def run(self, lines: Lines) -> Iterator[Dump]:
         """Read a stretch and yield its dumps, each as soon as it is complete."""
+        self._ends = lines.ends
         append = self.stack.append
         number, line = 0, b""
         for number, line in lines:
@@ -221,6 +238,10 @@ class DumpReader:
         self.grammar()
         self.stack.append(frame)
 
+    def add_source(self, line: bytes) -> None:
+        """Keep the source line of the frame that was added last."""
+        self.stack[-1] = self.table.with_source(self.stack[-1], line)
+
     def complain(self, number: int, reason: str, line: bytes) -> None:
         """Note an odd line that is no grammar; it is reported if more of the dump follows."""
         self._pending_problems.append(_problem(number, reason, line))
@@ -255,7 +276,7 @@ class DumpReader:
                 self.dump.end_line = number - 1
         blank = not line.strip(b" \t\r\n-=")  # or a rule: py-spy prints one before a subprocess
         other = None if blank else claimant(line)
-        if other is not None and other.FORMAT != self.FORMAT:
+        if not blank and (self._ends(number, line) if other is None else other.FORMAT != self.FORMAT):
             # The two lines before it and the line itself.
             self.gap = deque([*self.gap, (number, line)], maxlen=3)
             return True

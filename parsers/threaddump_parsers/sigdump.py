@@ -24,9 +24,12 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, number_of, text
 
 FORMAT = "sigdump"
+FAMILY = "ruby"
 TITLE = "Ruby sigdump"
 CAPTURE = (("kill -CONT PID", "with the gem sigdump loaded; writes /tmp/sigdump-PID.log"),)
 INITIALS = b"S \x1b"
+SIGNATURE = rb"Sigdump at "
+WORDS = (b"Sigdump at ",)
 
 _TITLE = re.compile(
     rb"Sigdump at (\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?: ([+-]\d\d)(\d\d)| UTC)? process (\d{1,10}) \((.*)\)", re.DOTALL

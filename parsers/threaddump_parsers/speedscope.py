@@ -21,6 +21,7 @@ from threaddump_parsers.model import Dump, Frame, Problem, Thread
 from threaddump_parsers.profiles import Samples, frame_of
 
 FORMAT = "speedscope"
+FAMILY = "any"
 TITLE = "speedscope profile"
 CAPTURE = (("py-spy record --format speedscope --idle -o FILE --pid PID", "Python; --idle keeps threads that wait"),)
 INITIALS = b'{" \t'

@@ -35,6 +35,23 @@ Hadoop's ``/stacks`` (``ReflectionUtils.printThreadInfo``; 20 frames at most)::
       Stack:
         java.lang.Object.wait(Native Method)
 
+WebLogic's ``JVMRuntimeMBean.getThreadStackDump``, which its console and WLST's ``threadDump()`` show::
+
+    "[STANDBY] ExecuteThread: '3' for queue: 'weblogic.kernel.Default (self-tuning)'" waiting for lock X@7e7702 WAITING
+        java.lang.Object.wait(Native Method)
+    "DynamicListenThread[Default]" RUNNABLE native
+        java.net.PlainSocketImpl.socketAccept(Native Method)
+
+A thread copied out of JConsole (``sun.tools.jconsole.ThreadTab`` and its messages), one below the other::
+
+    Name: http-exec-2
+    State: BLOCKED on com.shop.Gateway@4eec7777 owned by: http-exec-1
+    Total blocked: 1  Total waited: 0
+
+    Stack trace:
+    app//com.shop.Gateway.schedule(Gateway.java:63)
+       - locked java.lang.Object@1b2c3d
+
 No virtual threads, no threads of the VM.
 """
 
@@ -49,13 +66,17 @@ from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Held, Lock, Thread
 
 FORMAT = "threadmxbean"
-TITLE = "ThreadInfo text: ThreadMXBean, Jenkins, Hadoop, VisualVM"
+FAMILY = "jvm"
+TITLE = "ThreadInfo text: ThreadMXBean, Jenkins, VisualVM, WebLogic"
 CAPTURE = (
     ("curl -s http://HOST:PORT/stacks", "Hadoop's servers"),
     ("http://HOST/threadDump", "Jenkins"),
+    ("threadDump()", "WLST, or the threads page of WebLogic's console"),
     ("visualvm", "Thread Dump in the context menu of a process; for the JVM's own text use jcmd"),
 )
-INITIALS = b'"TP'
+INITIALS = b'"TPS'
+SIGNATURE = rb'"[^"\n]|Process Thread Dump: |Thread \d{1,19} \('
+WORDS = (b" Id=", b" - Thread t@", b"Thread Dump: ", b"Thread ")
 
 _STATE = "|".join(sorted(STATES))
 _INFO = re.compile(
@@ -77,6 +98,10 @@ _HADOOP_FRAMES = 20
 _TITLE = b"Full thread dump "
 _VM = re.compile(r"Full thread dump (.*?) ?\((\S+) [^()]*\):?")
 _DATE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s*")
+_WEBLOGIC = re.compile(rf'"(.*)" (?:waiting for lock (\S+) )?({_STATE})(?: (?:native|suspended))*', re.DOTALL)
+_JCONSOLE_NAME = "Name: "
+_JCONSOLE = re.compile(rf"State: ({_STATE})(?: on (\S+)(?: owned by: (.*))?)?", re.DOTALL)
+_JCONSOLE_DETAILS = re.compile(r"Total blocked: \S+  Total waited: \S+|Stack trace:")
 _THREAD_STATE = "java.lang.Thread.State: "
 _SYNCHRONIZERS = ("Number of locked synchronizers = ", "Locked ownable synchronizers:")
 _LOCK = re.compile(
@@ -91,14 +116,23 @@ def claims(line: bytes) -> bool:
     """The header of a thread, or the title of Hadoop's."""
     match line[:1]:
         case b'"':
-            return (b" Id=" in line and _info(_plain(line)) is not None) or (
-                b" - Thread t@" in line and _VISUALVM.fullmatch(_plain(line)) is not None
+            return (
+                (b" Id=" in line and _info(_plain(line)) is not None)
+                or (b" - Thread t@" in line and _VISUALVM.fullmatch(_plain(line)) is not None)
+                or _is_weblogic(line)
             )
+        case b"S":
+            return line.startswith(b"State: ") and _JCONSOLE.fullmatch(_plain(line)) is not None
         case b"T":
             return line.startswith(b"Thread ") and _HADOOP.fullmatch(_plain(line)) is not None
         case b"P":
             return line.startswith(_HADOOP_TITLE)
     return False
+
+
+def _is_weblogic(line: bytes) -> bool:
+    end = line.rfind(b'" ')
+    return end > 0 and line[end + 2 : end + 3].isalpha() and _WEBLOGIC.fullmatch(_plain(line)) is not None
 
 
 def follows(lines: Lines) -> bool:
@@ -116,6 +150,12 @@ def parse(lines: Lines) -> Iterator[Dump]:
     if first.startswith((b"Thread ", _HADOOP_TITLE)):
         if any(line.startswith(b"  State: ") for _, line in ahead[1:]):
             yield from _Hadoop(dump).run(lines)
+    elif first.startswith(b"State: "):
+        before = lines.last[-1] if lines.last else (0, b"")
+        if before[0] == number - 1 and before[1].startswith(_JCONSOLE_NAME.encode()):
+            yield from _JConsole(dump, _plain(before[1])).run(lines)
+    elif _is_weblogic(first):
+        yield from _WebLogic(dump).run(lines)
     elif not first.startswith(_TITLE):
         yield from _Info(dump).run(lines)
     elif follows(lines):
@@ -159,7 +199,7 @@ class _Reader(ThreadText):
 
     def wait(self, thread: Thread, lock: Lock | None, name: str | None, java_id: int | None, *, wants: bool) -> None:
         set_wait(thread, lock, wants=wants)
-        if java_id is not None and java_id > 0:
+        if java_id > 0 if java_id is not None else name:
             self.owned = True
             self.owners.tell(lock, name, java_id)
 
@@ -286,3 +326,62 @@ class _Hadoop(_Reader):
         if missing > 0:
             dump.truncated.append(f"the dump has {self._active} threads, {missing} of them are not in this input")
         self._active = self._inactive = 0
+
+
+class _WithoutIds(_Reader):
+    """Forms that print no ids: where the first thread comes again, after others, the next dump begins."""
+
+    def repeats(self, thread: Thread) -> bool:
+        threads = self.dump.threads if self.dump is not None else []
+        return bool(threads) and threads[0].name == thread.name != threads[-1].name
+
+
+class _WebLogic(_WithoutIds):
+    FRAME = re.compile(rb"\s+([^\s-].*)")
+
+    def header(self, plain: str) -> Thread | None:
+        match = _WEBLOGIC.fullmatch(plain) if plain[:1] == '"' else None
+        if match is None:
+            return None
+        thread = Thread(match[1], 0, match[3], match[3])
+        if match[2]:
+            self.wait(thread, self.interned.lock(match[2]), None, None, wants=match[3] == "BLOCKED")
+        return thread
+
+    def detail(self, thread: Thread, line: str) -> bool:  # noqa: ARG002 - it prints nothing else
+        return False
+
+
+class _JConsole(_WithoutIds):
+    FRAME = re.compile(rb"([^\s-].*)")
+    BEGINS = re.compile(rb"Name: ")
+
+    def __init__(self, begun: Dump, name: str) -> None:
+        super().__init__(begun)
+        begun.line -= 1
+        self._name = name
+
+    def header(self, plain: str) -> Thread | None:
+        match = _JCONSOLE.fullmatch(plain) if plain.startswith("State: ") and self._name else None
+        if match is None:
+            return None
+        thread = Thread(self._name[len(_JCONSOLE_NAME) :], 0, match[1], match[1])
+        self._name = ""
+        if match[2]:
+            lock = self.interned.lock(match[2])
+            self.wait(thread, lock, match[3], None, wants=match[1] == "BLOCKED")
+        return thread
+
+    def begun(self, thread: Thread) -> None:
+        thread.line -= 1  # the name stands above the state
+
+    def detail(self, thread: Thread, line: str) -> bool:  # noqa: ARG002
+        plain = line.strip()
+        if plain.startswith("- locked "):
+            lock = self.interned.lock(plain[len("- locked ") :])
+            if lock is not None:
+                self.monitors.append(Held(lock, len(self.stack) - 1 if self.stack else None))
+            return lock is not None
+        if plain.startswith(_JCONSOLE_NAME):
+            self._name = plain
+        return plain.startswith(_JCONSOLE_NAME) or _JCONSOLE_DETAILS.fullmatch(plain) is not None

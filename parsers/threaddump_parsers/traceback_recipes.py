@@ -40,6 +40,9 @@ from threaddump_parsers.model import Dump, Frame, Thread
 from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "traceback"
+FAMILY = "python"
+WROTE_THE_DUMP = "wrote the dump"
+"""Stands for the state of the thread whose own frames of writing the dump were dropped. No recipe prints states."""
 TITLE = "sys._current_frames() recipes"
 CAPTURE = (
     (
@@ -48,6 +51,10 @@ CAPTURE = (
     ),
 )
 INITIALS = b" \t#<Tt-=~*+FDM\x1b"
+SIGNATURE = (
+    rb"# Thread|<_?\w{0,30}Thread\(|~{5,} ?Stack of |Dumping stack traces|={10,} Thread Dump =|-{3,} {3,}Thread #\d"
+)
+WORDS = (b"hread", b"Stack of ", b"Dumping stack")
 
 _STARTS = (b'File "', b'File: "')
 _CALLS = b"(most recent call "
@@ -91,6 +98,7 @@ _LOCALS = b"LOCAL VARIABLES"
 _VARIABLE = re.compile(rb"[{ ]'(\w{1,200})': (.*?)[,}]?", re.DOTALL)
 _PROCESS = re.compile(rb"#{3,} ProcessID=(\d{1,20}), ")
 _ROOTS = (b"in _bootstrap", b"in __bootstrap")
+_NO_SOURCE = re.compile(rb"\s*(?:[~^ ]+|\[Previous line repeated \d{1,20} more times?\])")
 _RECIPE = re.compile(rb"sys\._current_frames|(?:extract|format|print)_stack\(|\bdump_traceback\(")
 _DUMPERS = re.compile(
     r"(?:^|[/\\])(?:traceback\.py:|_pydevd_bundle[/\\]pydevd_utils\.py:dump_threads|pystuck[/\\]|oslo_reports[/\\]"
@@ -319,6 +327,8 @@ class _Reader(DumpReader):
             return False
         if _RECIPE.search(plain):
             self._recipes.add(len(self.stack))
+        if not _NO_SOURCE.fullmatch(plain):
+            self.add_source(plain.strip().strip(b"`") if self._guru else plain)
         return True
 
     def _read_variable(self, plain: bytes) -> bool:
@@ -356,8 +366,11 @@ class _Reader(DumpReader):
 
     def settle(self, thread: Thread) -> None:
         stack = self.stack
+        printed = len(stack)
         while stack and (len(stack) in self._recipes or _DUMPERS.search(f"{stack[-1].file}:{stack[-1].function}")):
             stack.pop()
+        if len(stack) < printed:
+            thread.printed_state = WROTE_THE_DUMP
             thread.locals = None
         self._recipes.clear()
         innermost_first(thread, stack)

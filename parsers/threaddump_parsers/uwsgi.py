@@ -19,12 +19,15 @@ from collections.abc import Iterator
 
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Thread
-from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
+from threaddump_parsers.python_frames import MAX_SOURCE_LINE, DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "uwsgi"
+FAMILY = "python"
 TITLE = "uWSGI's Python tracebacker"
 CAPTURE = (("uwsgi --connect-and-read /tmp/tbsocket1", "where uWSGI runs with --py-tracebacker /tmp/tbsocket"),)
 INITIALS = b"t*\x1b"
+SIGNATURE = rb"thread_id = |\*{3} uWSGI"
+WORDS = (b"thread_id = ", b"*** uWSGI")
 
 _TITLE = b"*** uWSGI Python tracebacker output ***"
 _THREAD = b"thread_id = "
@@ -61,9 +64,13 @@ def _frame(plain: bytes) -> Frame | None:
         return None
     file, _, rest = plain[len(_FILE) :].partition(b" lineno = ")
     digits, _, rest = rest.partition(b" function = ")
-    function = rest.partition(b" line = ")[0].removesuffix(b" line =")
+    function, _, source = rest.partition(b" line = ")
+    function = function.removesuffix(b" line =")
     line = number_of(digits)
-    return Frame(text(function), text(file), line) if file and function and line is not None else None
+    if not file or not function or line is None:
+        return None
+    kept = text(source.strip()) if len(source) <= MAX_SOURCE_LINE else ""
+    return Frame(text(function), text(file), line, source=kept or None)
 
 
 class _Reader(DumpReader):

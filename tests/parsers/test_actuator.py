@@ -219,3 +219,86 @@ def test_nothing_makes_it_fail(noise: bytes, at: int, removed: int) -> None:
         list(actuator.parse(Lines(text.splitlines(keepends=True))))
     actuator.claims(noise)
     actuator.claims(b'{"threads":[' + noise)
+
+
+def test_jolokia() -> None:
+    answer = {"request": {"operation": "dumpAllThreads(boolean,boolean)", "type": "exec"}, "value": THREADS}
+    for document in (answer | {"timestamp": 1_700_000_000, "status": 200}, {"timestamp": 1_700_000_000} | answer):
+        for indent in (None, 2):
+            (dump,) = read(json.dumps(document, indent=indent))
+            assert essence(dump) == essence(one(*THREADS))
+            assert dump.problems == []
+            assert indent or dump.taken_at == "2023-11-14T22:13:20Z"  # may stand above the line that tells what it is
+
+
+def test_an_error_of_jolokia_is_no_dump() -> None:
+    answer = {"request": {"operation": "dumpAllThreads"}, "error_type": "InstanceNotFoundException", "status": 404}
+    with pytest.raises(InputError):
+        read(json.dumps(answer))
+
+
+def spark(number: int, *elements: str, **more: Any) -> dict[str, Any]:
+    return {
+        "threadId": number,
+        "threadName": f"task-{number}",
+        "threadState": "RUNNABLE",
+        "stackTrace": {"elems": list(elements)},
+        "blockedByLock": "",
+        "holdingLocks": [],
+    } | more
+
+
+SPARK_3 = [
+    spark(
+        1,
+        "com.shop.Gateway.schedule(Gateway.java:63) => holding Monitor(com.shop.Gateway@78})",
+        holdingLocks=[
+            "Lock(java.util.concurrent.locks.ReentrantLock$NonfairSync@255})",
+            "Monitor(com.shop.Gateway@78})",
+        ],
+    ),
+    spark(
+        2,
+        "app//com.shop.Gateway.schedule(Gateway.java:63)",
+        threadState="BLOCKED",
+        blockedByThreadId=1,
+        blockedByLock="Lock(com.shop.Gateway@78})",
+    ),
+]
+SPARK_4 = [
+    spark(
+        1,
+        "com.shop.Gateway.schedule(Gateway.java:63)\n\t-  locked com.shop.Gateway@4e\n",
+        synchronizers=["java.util.concurrent.locks.ReentrantLock$NonfairSync@ff"],
+        monitors=["com.shop.Gateway@4e"],
+        holdingLocks=[
+            "Lock(java.util.concurrent.locks.ReentrantLock$NonfairSync@255})",
+            "Monitor(com.shop.Gateway@78})",
+        ],
+        isDaemon=True,
+    ),
+    spark(
+        2,
+        "app//com.shop.Gateway.schedule(Gateway.java:63)\n\t-  blocked on com.shop.Gateway@4e\n",
+        threadState="BLOCKED",
+        blockedByThreadId=1,
+        lockName="com.shop.Gateway@4e",
+        isDaemon=False,
+    ),
+]
+
+
+@pytest.mark.parametrize("threads", [SPARK_3, SPARK_4], ids=["3", "4"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_spark(threads: list[dict[str, Any]], indent: int | None) -> None:
+    (dump,) = read(json.dumps(threads, indent=indent).replace("[\n  {", "[ {", 1))
+    holder, blocked = dump.threads
+    assert [(t.name, t.java_id, t.state, len(t.stack)) for t in dump.threads] == [
+        ("task-1", 1, "RUNNABLE", 1), ("task-2", 2, "BLOCKED", 1),
+    ]  # fmt: skip
+    assert [(str(held.lock), held.depth) for held in holder.holds] == [
+        ("com.shop.Gateway@4e", 0),
+        ("java.util.concurrent.locks.ReentrantLock$NonfairSync@ff", None),
+    ]
+    assert str(blocked.blocked_on) == "com.shop.Gateway@4e"
+    assert (dump.problems, dump.truncated) == ([], [])

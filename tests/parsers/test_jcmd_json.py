@@ -347,3 +347,51 @@ def test_hostile_input_is_read_in_linear_time(hostile: bytes) -> None:
     list(jcmd_json.parse(Lines(text.splitlines(keepends=True))))
     list(jcmd_json.parse(Lines((b'{"threadDump":{"processId":"1","x":' + hostile).splitlines(keepends=True))))
     assert time.process_time() - start < 10
+
+
+POOL, SCOPE = "java.util.concurrent.ThreadPerTaskExecutor@1da1892b", "java.util.concurrent.StructuredTaskScope@1a65b527"
+
+
+def in_scopes(**more: Any) -> dict[str, Any]:
+    return document(
+        container(thread(3, RUN)),
+        container(thread(32, VIRTUAL_RUN), name=POOL),
+        container(thread(41, VIRTUAL_RUN), thread(42, VIRTUAL_RUN), name=SCOPE, parent=POOL, owner="32", **more),
+        container(name="empty"),
+    )
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_containers(indent: int | None) -> None:
+    (dump,) = read(json.dumps(in_scopes(), indent=indent))
+    assert [(one.name, one.parent, one.owner, one.count) for one in dump.containers] == [
+        ("<root>", None, None, 1),
+        (POOL, "<root>", None, 1),
+        (SCOPE, POOL, 32, 2),
+        ("empty", "<root>", None, 0),
+    ]
+    assert [(t.java_id, t.container and t.container.name) for t in dump.threads] == [
+        (3, "<root>"), (32, POOL), (41, SCOPE), (42, SCOPE),
+    ]  # fmt: skip
+
+
+def test_containers_with_numbers() -> None:
+    (dump,) = read(json.dumps(in_scopes() | {"formatVersion": 2}).replace('"32"', "32").replace('"2"', "2"))
+    assert [(one.owner, one.count) for one in dump.containers] == [(None, 1), (None, 1), (32, 2), (None, 0)]
+
+
+def test_containers_of_a_cut_dump() -> None:
+    text = json.dumps(in_scopes(), indent=2)
+    (dump,) = read(text[: text.index('"tid": "42"')])
+    assert [(t.java_id, t.container and t.container.name) for t in dump.threads] == [
+        (3, "<root>"),
+        (32, POOL),
+        (41, SCOPE),
+    ]
+    assert [(one.name, one.owner) for one in dump.containers] == [("<root>", None), (POOL, None), (SCOPE, 32)]
+
+
+def test_an_owner_of_a_park_blocker_is_no_owner_of_a_container() -> None:
+    waiter = thread(31, PARK, parkBlocker={"object": LOCK, "owner": "30", "container": "x", "threads": []})
+    dump = one(document(container(waiter, thread(30, RUN))))
+    assert [(c.name, c.owner) for c in dump.containers] == [("<root>", None)]

@@ -348,3 +348,82 @@ def test_hostile_input_is_read_in_linear_time(hostile: bytes) -> None:
     start = time.process_time()
     list(threadmxbean.parse(Lines(text.splitlines(keepends=True))))
     assert time.process_time() - start < 10
+
+
+WEBLOGIC = """\
+"[STANDBY] ExecuteThread: '3' for queue: 'weblogic.kernel.Default (self-tuning)'" waiting for lock a.B@7e7702 WAITING
+\tjava.lang.Object.wait(Native Method)
+\tjava.lang.Object.wait(Object.java:474)
+
+"a "b" RUNNABLE" RUNNABLE native suspended
+\tjava.net.PlainSocketImpl.socketAccept(Native Method)
+
+"[STUCK] ExecuteThread: '4'" waiting for lock com.shop.Gateway@4e BLOCKED
+\tcom.shop.Gateway.schedule(Gateway.java:63)
+"""
+JCONSOLE = """\
+Name: http-exec-2
+State: BLOCKED on com.shop.Gateway@4e owned by: http: exec 1
+Total blocked: 1  Total waited: 0
+
+Stack trace:\x20
+app//com.shop.Gateway.schedule(Gateway.java:63)
+
+Name: http: exec 1
+State: RUNNABLE
+Total blocked: 0  Total waited: 0
+
+Stack trace:\x20
+java.base@17.0.15/java.net.Socket$SocketInputStream.read(Socket.java:966)
+com.shop.Gateway.schedule(Gateway.java:63)
+   - locked com.shop.Gateway@4e
+"""
+
+
+def test_weblogic() -> None:
+    (dump,) = read(WEBLOGIC)
+    standby, running, stuck = dump.threads
+    assert names(dump)[1] == 'a "b" RUNNABLE'
+    assert [(t.line, t.state, len(t.stack)) for t in dump.threads] == [
+        (1, "WAITING", 2),
+        (5, "RUNNABLE", 1),
+        (8, "BLOCKED", 1),
+    ]
+    assert (str(standby.waiting_on), standby.blocked_on) == ("a.B@7e7702", None)
+    assert (running.waiting_on, running.blocked_on) == (None, None)
+    assert str(stuck.blocked_on) == "com.shop.Gateway@4e"
+    assert (dump.problems, dump.unread_lines) == ([], 0)
+
+
+def test_jconsole() -> None:
+    (dump,) = read("paste:\n" + JCONSOLE)
+    blocked, holder = dump.threads
+    assert (names(dump), dump.line) == (["http-exec-2", "http: exec 1"], 2)
+    assert [(t.line, t.state, len(t.stack)) for t in dump.threads] == [(2, "BLOCKED", 1), (9, "RUNNABLE", 2)]
+    assert [(held.lock, held.depth) for held in holder.holds] == [(blocked.blocked_on, 1)]
+    assert (dump.problems, dump.unread_lines) == ([], 0)
+
+
+def test_an_owner_is_known_by_its_name_alone() -> None:
+    (dump,) = read(JCONSOLE.replace("   - locked com.shop.Gateway@4e\n", ""))
+    blocked, holder = dump.threads
+    assert [held.lock for held in holder.holds] == [blocked.blocked_on]
+
+
+def test_a_state_without_a_name_is_of_something_else() -> None:
+    with pytest.raises(InputError):
+        read("State: RUNNABLE\njava.lang.Object.wait(Native Method)\n")
+
+
+@pytest.mark.parametrize("text", [WEBLOGIC, JCONSOLE])
+def test_forms_without_ids_given_twice_are_two_dumps(text: str) -> None:
+    assert [len(dump.threads) for dump in read(text + "\n" + text)] == [len(read(text)[0].threads)] * 2
+
+
+@given(st.binary(max_size=200), st.integers(0, 500), st.integers(0, 60), st.sampled_from([WEBLOGIC, JCONSOLE]))
+def test_nothing_makes_the_forms_without_ids_fail(noise: bytes, at: int, removed: int, text: str) -> None:
+    raw = text.encode()
+    for changed in (raw[:at] + noise + raw[at + removed :], raw[at:] + noise):
+        lines = Lines(changed.splitlines(keepends=True))
+        lines.last = [(0, b"Name: x")]
+        list(threadmxbean.parse(lines))

@@ -116,7 +116,7 @@ def test_lists_are_sorted_worst_first_over_all_dumps() -> None:
 
 def test_one_line_per_element() -> None:
     lines = written(factory.many()).splitlines()
-    assert sum(line.startswith('{"id": "d') and '"source"' in line for line in lines) == 6
+    assert sum(line.startswith('{"id": "d') and '"runtime"' in line for line in lines) == 6
 
 
 @given(st.text(st.characters(exclude_categories=())))

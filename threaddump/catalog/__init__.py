@@ -149,6 +149,13 @@ class Catalog:
             3,
         )
         self.wait_lines = _wait_lines(data.get("waits", ()))
+        self.wait_texts = {
+            (f"{row['file']}:{row['function']}", text): field == "timed"
+            for row in data.get("texts", ())
+            for field in ("untimed", "timed")
+            for text in row[field]
+        }
+        """Frame and printed source line to whether that line waits with a timeout."""
         # Of the user's own rules:
         self.profiles: dict[str, dict[str, Any]] = data.get("profiles", {})
         self.own_pools: Sequence[tuple[str, ThreadNames]] = data.get("own_pools", ())

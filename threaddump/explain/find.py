@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from threaddump import intake
+from threaddump.archives import from_each
 from threaddump.reports import words
 from threaddump.reports.text import clean
 from threaddump.sources import InputError, Source
@@ -48,19 +49,21 @@ def find_thread(
     names: set[str] = set()
     failed: list[InputError] = []
     readable = 0
-    for source in sources:
-        try:
-            for dump in intake.dumps(source):
-                readable += 1
-                names.update(thread.label for thread in dump.threads)
-                for index in range(len(dump.threads)) if line is None else _at_line(dump, line):
-                    thread = dump.threads[index]
-                    if name is not None and name.casefold() not in thread.label.casefold():
-                        continue
-                    found = equal if name is None or name == thread.label else containing
-                    found.append(Found(source.name, thread_words(thread), thread.line, None if found else dump, index))
-        except InputError as error:
+
+    def fail(source: Source, error: InputError) -> None:
+        if source.member is None:  # members without a dump are passed over
             failed.append(error)
+
+    for source in sources:
+        for text, dump in from_each(source, intake.dumps, fail):
+            readable += 1
+            names.update(thread.label for thread in dump.threads)
+            for index in range(len(dump.threads)) if line is None else _at_line(dump, line):
+                thread = dump.threads[index]
+                if name is not None and name.casefold() not in thread.label.casefold():
+                    continue
+                found = equal if name is None or name == thread.label else containing
+                found.append(Found(text.label, thread_words(thread), thread.line, None if found else dump, index))
     last = failed.pop() if failed and not readable else None
     for problem in failed:
         on_error(problem)

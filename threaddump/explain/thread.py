@@ -30,10 +30,12 @@ _MARK = 18
 _WAITS = {"external-call", "pool-wait", "lock-wait", "sync-wait", "queue-put"}
 
 
-def thread_answer(dump: Dump, index: int, source: str, rules: Rules | None = None) -> Answer:
+def thread_answer(
+    dump: Dump, index: int, source: str, rules: Rules | None = None, source_roots: tuple[str, ...] = ()
+) -> Answer:
     """Why this thread got its kind, under the user's rules."""
     classifier = rules.classifier(dump.family) if rules is not None else None
-    return partial(_thread_lines, trace(dump, index, classifier), source)
+    return partial(_thread_lines, trace(dump, index, classifier, source_roots), source)
 
 
 def _thread_lines(told: Trace, source: str, width: int) -> Iterator[Line]:
@@ -69,6 +71,8 @@ def _verdict_lines(told: Trace, width: int) -> Iterator[Line]:
     said = [words.kind_words(verdict.kind), words.phase_words(verdict.kind, verdict.phase), timed]
     yield [("VERDICT", "heading"), ("  ", ""), (", ".join(part for part in said if part), "strong")]
     yield from labelled("because", _because(told), width)
+    if verdict.inferred:
+        yield from labelled("inferred", clean(verdict.inferred.removeprefix("inferred ")), width)
     used = integration(verdict, told.dump.family)
     if used is not None:
         system = f", {used.system}" if used.system else ""
@@ -238,12 +242,12 @@ def _wait_lines(told: Trace, width: int) -> Iterator[Line]:
     yield [("WAITS", "heading")]
     yield from labelled("for", _waits_for(told), width)
     for deadlock in told.facts.waits.deadlocks:
-        if told.thread.line in deadlock.lines:
+        if (told.thread.label, told.thread.line) in zip(deadlock.threads, deadlock.lines, strict=False):
             yield from labelled("deadlock", f"it is in a cycle of {plural(len(deadlock.threads), 'thread')}", width)
     yield from labelled("behind it", _behind(told), width)
     unique = sum(thread.label == told.thread.label for thread in told.dump.threads) == 1
     for finding in run(told.facts):
-        cited = any(place.line == told.thread.line for place in finding.evidence)
+        cited = any((place.thread, place.line) == (told.thread.label, told.thread.line) for place in finding.evidence)
         if cited or (unique and told.thread.label in finding.thread_names):
             yield from labelled("finding", [(finding.id, "strong"), (f" ({finding.severity})", "")], width)
 

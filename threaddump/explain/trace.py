@@ -8,8 +8,10 @@ from functools import cached_property
 
 from threaddump.catalog import Entry, glob_test
 from threaddump.classify import NETWORK_PRIMITIVE, Classifier, Verdict, effective_state, ruled_out, weight
+from threaddump.code import concluded
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
+from threaddump.naming import is_c_code
 from threaddump.waits import find_waits
 from threaddump_parsers.model import Dump, Thread
 
@@ -96,8 +98,8 @@ class Trace:
     def owner_of_frame(self, index: int) -> str:
         """Whose a frame is."""
         key = self.keys[index]
-        if key.startswith("native:"):
-            return "native"
+        if is_c_code(key):
+            return "source line" if key.startswith("call:") else "native"
         if self.classifier.is_platform(key):
             return "platform"
         if self.classifier.catalog.proxies.find(key):
@@ -152,10 +154,10 @@ class Trace:
         return f"lower priority: {own} against {best}{cap}{names}"
 
 
-def trace(dump: Dump, index: int, classifier: Classifier | None = None) -> Trace:
+def trace(dump: Dump, index: int, classifier: Classifier | None = None, source_roots: tuple[str, ...] = ()) -> Trace:
     """Analyse the dump as ``analyze`` does, and keep what is known on one thread."""
     classifier = classifier or Classifier(dump.family)
-    verdicts = classifier.verdicts(dump)
+    verdicts, locks, _ = concluded(dump, classifier, source_roots)
     groups, group_of = group_threads(dump, verdicts)
-    waits = find_waits(dump, verdicts, groups, group_of, classifier)
+    waits = find_waits(dump, verdicts, groups, group_of, classifier, locks)
     return Trace(Facts(dump, verdicts, groups, group_of, waits, classifier), index)

@@ -22,6 +22,7 @@ from threaddump.findings import (
     population,
     runtime,
     saturation,
+    scopes,
     signals,
     stalls,
 )
@@ -43,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     peers.peer_unreachable,
     peers.connections_piling_up,
     executors.executor_starved,
+    scopes.scope_tasks_stuck,
     loops.event_loop_blocked,
     loops.gil_held,
     stalls.stalled,

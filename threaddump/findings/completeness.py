@@ -14,13 +14,15 @@ def truncated_input(facts: Facts) -> Iterable[Finding]:
     dump = facts.dump
     if not dump.truncated:
         return
-    again = "take the dump again and save it whole"
+    missing, again = "others are missing", "take the dump again and save it whole"
     if dump.format == "faulthandler":
         again = "faulthandler prints 100 threads and 100 frames at most: take py-spy dump --pid PID instead"
+    if dump.format == "hotspot-sa" and any(thread.truncated for thread in dump.threads):
+        missing, again = "their Java frames are not", "take it again without --mixed: jhsdb jstack --locks --pid PID"
     yield Finding(
         id="truncated-input",
         severity="medium",
-        title=f"the dump is not complete: {len(dump.threads)} threads are here, others are missing",
+        title=f"the dump is not complete: {len(dump.threads)} threads are here, {missing}",
         detail=f"{'; '.join(dump.truncated)}. Counts are lower bounds, and shares may be wrong.",
         threads=0,
         thread_names=[],
@@ -57,7 +59,10 @@ def c_call_kind_unknown(facts: Facts) -> Iterable[Finding]:
         f"At {where}{', and others' if len(places) > 3 else ''}. A call into C leaves no frame of its own: a lock, a "
         "driver of a database, a sleep and a computation look the same.",
         threads,
-        ["the C frames, which tell: py-spy dump --native --pid PID", "or read the line of the innermost frame"],
+        [
+            "the C frames, which tell: py-spy dump --native --pid PID",
+            "or let the source tell: threaddump analyze --source-root DIR FILE",
+        ],
         group=facts.groups[facts.group_of[threads[0]]].id,
     )
 

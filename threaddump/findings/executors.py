@@ -48,11 +48,13 @@ def executor_starved(facts: Facts) -> Iterable[Finding]:
         for index, verdict in enumerate(facts.verdicts)
         if verdict.kind == "sync-wait" and verdict.entry is not None and verdict.entry.id in FUTURES
     }
+    unnamed = len({thread.name for thread in facts.dump.threads}) == 1  # pystack: the process's name stands for all
     teams: dict[str, list[int]] = defaultdict(list)
     for index, thread in enumerate(facts.dump.threads):
         # Dumps without names know workers only by their loop; those of all executors are one team then.
-        if thread.name or index in workers:
-            teams[facts.crew_names[index] or thread.name].append(index)
+        name = "" if unnamed else thread.name
+        if name or index in workers:
+            teams[facts.crew_names[index] or name].append(index)
     for name, team in teams.items():
         if len(team) >= 2 and workers.issuperset(team) and waiting.issuperset(team):
             if facts.request_threads.isdisjoint(team):

@@ -87,6 +87,10 @@ class Facts:
     classifier: Classifier
     stuck_after_ms: int = 5_000
     """A call that has been waiting so long is stuck; only captured dumps tell."""
+    has_sources: bool = False
+    """The application's source code is at hand."""
+    unused_sources: Sequence[str] = ()
+    """Why some of it was not used."""
 
     @cached_property
     def members(self) -> dict[str, list[int]]:
@@ -248,6 +252,7 @@ class Facts:
             thread, verdict = self.dump.threads[index], self.verdicts[index]
             where = verdict.blocking_frame or thread.printed_state or ""
             below = f" < {verdict.caller}" if verdict.caller and verdict.caller != where else ""
+            below += f", {verdict.inferred}" if verdict.inferred else ""
             found.append(Evidence(thread.label, thread.line, where + below))
         return found
 

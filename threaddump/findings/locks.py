@@ -31,22 +31,26 @@ def _deadlock(facts: Facts, cycle: Deadlock) -> Finding:
     wanted = [thread.blocked_on for thread in facts.dump.threads if thread.line in cycle.lines]
     if any(lock is not None and is_unnamed_class(lock) for lock in wanted):
         found += ". Inferred: it does not name the classes, and no other thread is inside an initialiser"
+    convoys = [c for i, c in facts.waits.graph.convoy_of.items() if facts.dump.threads[i].line in cycle.lines]
+    for reason in dict.fromkeys(convoy.reason for convoy in convoys):
+        found += f". Inferred: {reason}"
     ring = " → ".join(f'"{name}"' for name in [*cycle.threads[:RING], *cycle.threads[:1]])
     if len(cycle.threads) > RING:
         ring = f"{ring} (over {len(cycle.threads)} threads)"
     behind = f", {cycle.behind} more wait behind them" if cycle.behind else ""
-    texts = {
-        thread.line: verdict.blocking_frame for thread, verdict in zip(facts.dump.threads, facts.verdicts, strict=True)
+    texts = {  # a line alone tells no thread: JSON may be one line
+        (thread.label, thread.line): verdict.blocking_frame
+        for thread, verdict in zip(facts.dump.threads, facts.verdicts, strict=True)
     }
     return Finding(
         id="deadlock",
-        severity="critical",
+        severity="critical" if all(convoy.exact for convoy in convoys) else "high",
         title=f"deadlock of {len(cycle.threads)} threads ({cycle.type}){behind}",
         detail=f"Each {'wants a lock that the next one holds' if cycle.locks else _AWAITS}: {ring}. {found}.",
         threads=len(cycle.threads) + cycle.behind,
         thread_names=list(cycle.threads),
         evidence=[
-            Evidence(name, line, texts.get(line) or "deadlock section")
+            Evidence(name, line, texts.get((name, line)) or "deadlock section")
             for name, line in zip(cycle.threads, cycle.lines, strict=False)
         ],
         advice=[
@@ -88,12 +92,16 @@ def _severity(facts: Facts, waiters: Sequence[int], convoy: Convoy | None) -> Se
 
 def _behind_owner(facts: Facts, chain: Chain) -> Finding:
     owner = chain.root.threads[0]
-    roots = {i for i, thread in enumerate(facts.dump.threads) if thread.line in chain.root.lines}
+    members = set(zip(chain.root.threads, chain.root.lines, strict=True))
+    roots = {i for i, thread in enumerate(facts.dump.threads) if (thread.label, thread.line) in members}
     group = facts.groups[facts.group_of[min(roots)]]
     waiters = sorted(facts.waits.graph.behind(roots))
     crew = facts.crew(waiters)
     node = max(_locks(chain.tree), key=lambda node: node.count)
     lock = short_class(node.lock_class)
+    others = len({node.lock for node in _locks(chain.tree)}) - 1
+    if others:
+        lock += f" and {others} more lock{'s' if others > 1 else ''} they want"
     convoy = next((c for i in waiters if (c := facts.waits.graph.convoy_of.get(i)) is not None), None)
     holds = "holds" if convoy is None else "probably holds"
     how = "" if convoy is None else f" Inferred: {convoy.reason}."

@@ -23,9 +23,11 @@ from threaddump.report import (
     Finding,
     Group,
     Integration,
+    MergedDump,
     Report,
     Series,
     StuckThread,
+    ThreadContainer,
     WaitNode,
 )
 from threaddump.reports.words import group_rank, threads_below
@@ -131,7 +133,31 @@ def _dump(dump: DumpReport) -> _Object:
         "duplicate_of": dump.duplicate_of,
         "unread_lines": dump.unread_lines,
         "problems": [_problem(problem) for problem in dump.problems],
+        "containers": [_container(container) for container in dump.containers],
+        "merged": [_merged(part) for part in dump.merged],
         "hints": dump.hints,
+    }
+
+
+def _merged(part: MergedDump) -> _Object:
+    return {
+        "source": part.source,
+        "line": part.line,
+        "format": part.format,
+        "taken_at": part.taken_at,
+        "threads": part.threads,
+        "virtual": part.virtual,
+    }
+
+
+def _container(container: ThreadContainer) -> _Object:
+    return {
+        "name": container.name,
+        "parent": container.parent,
+        "owner": container.owner,
+        "threads": container.threads,
+        "by_kind": container.by_kind,
+        "groups": container.groups,
     }
 
 
@@ -154,6 +180,7 @@ def _group(dump: DumpReport, group: Group) -> _Object:
         "caller": group.caller,
         "timed": group.timed,
         "timed_reason": group.timed_reason,
+        "inferred": group.inferred or None,
         "states": group.states,
         "lock": group.lock,
         "threads": group.threads,
@@ -369,7 +396,10 @@ def _finding(dump: DumpReport | None, finding: Finding) -> _Object:
         "group": finding.group,
         "threads": finding.threads,
         "thread_names": finding.thread_names,
-        "evidence": [{"thread": item.thread, "line": item.line, "text": item.text} for item in finding.evidence],
+        "evidence": [
+            {"thread": item.thread, "line": item.line, "text": item.text, "source": item.source}
+            for item in finding.evidence
+        ],
         "advice": finding.advice,
         "recovery": finding.recovery,
         "references": finding.references,

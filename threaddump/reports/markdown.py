@@ -150,6 +150,9 @@ def _dump(dump: DumpReport, numbered: bool, top: int) -> Iterator[str]:
     yield ""
     yield " · ".join(inline(part) for part in parts)
     yield ""
+    if dump.merged:
+        yield inline(words.merged_words(dump))
+        yield ""
     if dump.duplicate_of is not None:
         yield inline(words.duplicate_words(dump))
         yield ""
@@ -174,6 +177,7 @@ def _dump(dump: DumpReport, numbered: bool, top: int) -> Iterator[str]:
     yield from _groups(dump, phrases, top)
     yield from _locks(dump, phrases, top)
     yield from _chains(dump, phrases, top)
+    yield from _containers(phrases, top)
     for group in _sampled(dump, top):
         yield from _sample(group, phrases)
     if dump.problems or dump.unread_lines:
@@ -273,6 +277,14 @@ def _chains(dump: DumpReport, phrases: Phrases, top: int) -> Iterator[str]:
     if cut:
         yield f"{plural(len(cut), 'more chain')}."
         yield ""
+
+
+def _containers(phrases: Phrases, top: int) -> Iterator[str]:
+    lines = phrases.container_lines(_FENCE_WIDTH, top)
+    if lines:
+        yield "### Thread containers"
+        yield ""
+        yield from _fenced([lines])
 
 
 def _deadlocks(dump: DumpReport, phrases: Phrases, top: int) -> Iterator[str]:

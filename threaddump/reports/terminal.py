@@ -181,6 +181,8 @@ def _badge(severity: Severity | None, width: int) -> list[Segment]:
 
 def _dump(dump: DumpReport, numbered: bool, width: int, top: int) -> Iterator[Line]:
     yield from _headline(words.headline(dump, numbered=numbered), width)
+    if dump.merged:
+        yield from hang([], [(words.merged_words(dump), "dim")], width, 0)
     yield []
     if dump.duplicate_of is not None:
         yield from hang([], [(words.duplicate_words(dump), "dim")], width, 0)
@@ -192,6 +194,7 @@ def _dump(dump: DumpReport, numbered: bool, width: int, top: int) -> Iterator[Li
         _groups(dump, phrases, width, top),
         _locks(dump, phrases, width, top),
         _chains(dump, phrases, width, top),
+        _containers(phrases, width, top),
         _problems("INPUT", dump.problems, dump.unread_lines, width, top),
         _hints(dump, width),
     ):
@@ -422,6 +425,14 @@ def _chains(dump: DumpReport, phrases: Phrases, width: int, top: int) -> Iterato
     if cut:
         waiting = plural(sum(chain.waiting for chain in cut), "thread")
         yield [(f"  ... {plural(len(cut), 'more chain')}, {waiting} waiting", "dim")]
+
+
+def _containers(phrases: Phrases, width: int, top: int) -> Iterator[Line]:
+    lines = phrases.container_lines(width - 2, top)
+    if lines:
+        yield [("CONTAINERS", "heading")]
+    for line in lines:
+        yield [("  ", ""), *line]
 
 
 def _deadlocks(dump: DumpReport, phrases: Phrases, width: int, top: int) -> Iterator[Line]:

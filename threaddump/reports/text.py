@@ -24,6 +24,8 @@ _MAX_COMBINING = 2
 """Combining marks in a row that may stay: more only serve to paint over other lines."""
 _VARIATION_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
 _REGIONAL_INDICATORS = range(0x1F1E6, 0x1F200)
+_WIDE_FROM_16 = (range(0x2630, 0x2638), range(0x268A, 0x2690), range(0x4DC0, 0x4E00), range(0x1D300, 0x1D377))
+"""Symbols that Unicode 16 made wide; older Pythons do not know it, terminals do."""
 _BREAK_AFTER = re.compile(r"[./,:;_$\-]")
 
 
@@ -68,7 +70,10 @@ def _escape(char: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _char_cells(char: str) -> int:
-    if ord(char) in _REGIONAL_INDICATORS or unicodedata.east_asian_width(char) in ("W", "F"):
+    point = ord(char)
+    if point in _REGIONAL_INDICATORS or any(point in wide for wide in _WIDE_FROM_16):
+        return 2
+    if unicodedata.east_asian_width(char) in ("W", "F"):
         return 2
     return 0 if unicodedata.category(char) in ("Mn", "Me") else 1
 

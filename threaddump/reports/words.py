@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from threaddump.naming import last_segments
 from threaddump.report import (
+    OF_SOURCE,
     SEVERITIES,
     Chain,
     ContendedLock,
@@ -24,6 +25,7 @@ from threaddump.report import (
     Group,
     Report,
     Severity,
+    ThreadContainer,
     Waiting,
     WaitNode,
     endpoint_words,
@@ -101,6 +103,11 @@ _SAID_STATES = frozenset({"select", "chan receive", "syscall", "waiting", "semac
 _PACKAGE = re.compile(r"(?<![\w.$/])(?:[a-z_][a-z0-9_]{0,60}\.){2,20}(?=[A-Z][\w$]*)")
 _NAME_WIDTH = 48
 _MAX_DEPTH = 8
+_ROOT = "<root>"
+_SHARED = "jdk.internal.vm.SharedThreadContainer"
+"""Of pools that the JDK or an executor of fork-join threads keeps: carriers of virtual threads, the common pool."""
+_MAX_LEVELS = 100
+"""Containers further down are in the JSON report only."""
 """Levels of a wait tree on show; what is deeper is counted."""
 FULL_DUMPS = 3
 """Up to this many dumps are shown in full; of more, the worst ones."""
@@ -218,6 +225,76 @@ _Branch = tuple[WaitNode | _Cut, str, bool, int]
 """A node, the lines drawn left of it, whether it is the last of its level, and the level."""
 
 
+@dataclass(slots=True)
+class Crowd:
+    """Containers of one kind with the same parent whose threads do the same."""
+
+    name: str
+    containers: list[ThreadContainer]
+    children: list[Crowd]
+    doing: Counter[str]
+    """Group id to threads."""
+
+    @property
+    def threads(self) -> int:
+        return self.doing.total()
+
+
+def container_crowds(dump: DumpReport) -> list[Crowd]:
+    """The containers worth a look: task scopes, executors at work, and those that have such ones below them.
+
+    Left out are ``<root>``, the carriers and pools of the JDK itself, and what is idle or of the runtime.
+    """
+    children: dict[str | None, list[ThreadContainer]] = defaultdict(list)
+    names = {container.name for container in dump.containers}
+    for container in dump.containers:
+        if container.name != _ROOT:
+            known = container.parent in names and container.parent not in {_ROOT, container.name}
+            children[container.parent if known else None].append(container)
+    # From the top down, then joined from the bottom up: without recursion, however deep the scopes are.
+    levels = [[(container, children.pop(container.name, [])) for container in children.pop(None, [])]]
+    while levels[-1] and len(levels) < _MAX_LEVELS:
+        below = [container for _, inside in levels[-1] for container in inside]
+        levels.append([(container, children.pop(container.name, [])) for container in below])
+    crowds: dict[int, Crowd | None] = {}
+    for level in reversed(levels):
+        for container, inside in level:
+            found = [crowd for one in inside if (crowd := crowds.get(id(one))) is not None]
+            crowds[id(container)] = _crowd(container, _joined(found))
+    return _joined([crowd for container, _ in levels[0] if (crowd := crowds[id(container)]) is not None])
+
+
+def _crowd(container: ThreadContainer, inside: list[Crowd]) -> Crowd | None:
+    """A container as a crowd of its own; None where it says nothing."""
+    works = any(kind not in QUIET_KINDS for kind in container.by_kind) and _SHARED not in container.name
+    if not inside and not works and not (container.owner is not None and container.threads):
+        return None
+    name = container.name.rpartition("@")[0] or container.name
+    name = short_class(name).removesuffix("Impl") if "/" not in name else name.partition("/")[0]
+    return Crowd(name, [container], inside, Counter(container.groups))
+
+
+def _joined(crowds: Iterable[Crowd]) -> list[Crowd]:
+    """Equal ones as one, the biggest first."""
+    found: dict[object, Crowd] = {}
+    for crowd in crowds:
+        below = frozenset((child.name, frozenset(child.doing)) for child in crowd.children)
+        key = (crowd.name, frozenset(crowd.doing), bool(crowd.containers[0].owner), below)
+        known = found.setdefault(key, crowd)
+        if known is not crowd:
+            known.containers += crowd.containers
+            known.doing += crowd.doing
+            known.children = _joined([*known.children, *crowd.children])
+    return sorted(found.values(), key=lambda crowd: -crowd.threads)
+
+
+def _containers_below(crowd: Crowd) -> int:
+    below = list(crowd.children)
+    for child in below:  # grows while we walk it
+        below += child.children
+    return sum(len(child.containers) for child in below)
+
+
 class Phrases:
     """Says things about one dump: knows its groups and locks, and which short names are unambiguous in it."""
 
@@ -248,6 +325,8 @@ class Phrases:
     def lock(self, lock_id: str | None, class_name: str | None = None) -> str:
         """A lock by class and id; ids stay whole so that they can be searched for."""
         class_name = class_name or self._lock_classes.get(lock_id or "")
+        if lock_id and lock_id.startswith(OF_SOURCE) and class_name:
+            return clean(short_class(class_name), 200)  # its id is ours, and not in the input
         if lock_id and not class_name:
             class_name, _, lock_id = lock_id.rpartition(" ")
         if lock_id and (class_name or "").endswith(f" {lock_id}"):
@@ -300,6 +379,8 @@ class Phrases:
             notes.append(clean(", ".join(group.states), 60))
         if group.waiting is not None:
             notes.append(minutes_words(group.waiting, group.count))
+        if group.inferred:
+            notes.append(clean(group.inferred))
         if group.kind == "running" and group.cpu_ms is not None and math.isfinite(group.cpu_ms):
             notes.append(f"cpu {group.cpu_ms / 1000:.1f} s")
         return [note for note in notes if note]
@@ -377,6 +458,49 @@ class Phrases:
         if node.evidence != "reported":
             reason = f": {without_packages(clean(node.reason))}" if node.reason else ""
             segments.append((f" ({node.evidence}{reason})", "dim"))
+        return segments
+
+    def container_lines(self, width: int, top: int) -> list[Line]:
+        """The containers worth a look as a tree: who opened them, and what their threads do."""
+        lines: list[Line] = []
+        todo = [(node, "", "", 0) for node in reversed(self._capped(container_crowds(self.dump), top))]
+        while todo:
+            crowd, label, below, depth = todo.pop()
+            body = self._container(crowd, top) if isinstance(crowd, Crowd) else [(crowd, "dim")]
+            for number, wrapped in enumerate(hang([(label, "tree")] if label else [], body, width, cells(below))):
+                lines.append(wrapped if number == 0 or not below else [(below, "tree"), *wrapped[1:]])
+            if not isinstance(crowd, Crowd):
+                continue
+            kept = self._capped(crowd.children, top)
+            if depth >= _MAX_DEPTH and kept:
+                kept = [f"... {plural(_containers_below(crowd), 'more container')} further down"]
+            for number, child in reversed([*enumerate(kept)]):
+                last = number == len(kept) - 1
+                todo.append((child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "), depth + 1))
+        return lines
+
+    def _capped(self, crowds: Sequence[Crowd], top: int) -> list[Crowd | str]:
+        kept, cut = cap(crowds, top)
+        rest = sum(len(crowd.containers) for crowd in cut)
+        return [*kept, *([f"... {plural(rest, 'more container')}"] if cut else [])]
+
+    def _container(self, crowd: Crowd, top: int) -> list[Segment]:
+        owners = [one for one in crowd.containers if one.owner is not None]
+        count = len(crowd.containers)
+        segments: list[Segment] = [(f"{count} x ", "count")] if count > 1 else []
+        segments.append((clean(crowd.name, 100), "strong"))
+        if owners:
+            segments.append((" owned by ", ""))
+            segments.append((thread_words(owners[0].owner or "", owners[0].owner_line), "thread"))
+            segments.append((f" and {len(owners) - 1} more" if len(owners) > 1 else "", ""))
+        segments.append((f": {plural(crowd.threads, 'thread')}", ""))
+        doing = [(self.groups[id], count) for id, count in crowd.doing.most_common()]
+        kept, cut = cap(doing, top)
+        for number, (group, threads) in enumerate(kept):
+            segments += [(", " if number else ": ", ""), (str(threads), "count"), (f" {kind_words(group.kind)} ", "")]
+            segments.append((self.place(group.caller, group.blocking_frame), "frame"))
+        if cut:
+            segments.append((f", {sum(threads for _, threads in cut)} more", "dim"))
         return segments
 
     def deadlock_lines(self, deadlock: Deadlock, width: int, top: int) -> list[Line]:
@@ -457,7 +581,8 @@ def main_locks(dump: DumpReport, top: int) -> tuple[list[ContendedLock], int]:
     def told(lock: ContendedLock) -> bool:
         if lock.type == "pool" and lock.owner is None:
             return lock.id in anyhow
-        return len(lock.waiting) == 1 and not alone.isdisjoint((lock.id, f"{lock.class_name} {lock.id}"))
+        names = (lock.id, lock.class_name if lock.id.startswith(OF_SOURCE) else f"{lock.class_name} {lock.id}")
+        return len(lock.waiting) == 1 and not alone.isdisjoint(names)
 
     locks = sorted(dump.locks, key=lambda lock: -len(lock.waiting))
     kept = [lock for lock in locks if top <= 0 or not told(lock)]
@@ -599,6 +724,20 @@ def headline(dump: DumpReport, *, numbered: bool) -> list[str]:
     return [part for part in parts if part]
 
 
+def merged_words(dump: DumpReport) -> str:
+    """What a dump was made of, and where the lines are of the threads; empty where it is one dump."""
+    if not dump.merged:
+        return ""
+    text, file = dump.merged
+    here = file.source == text.source
+    where = f"the dump in line {file.line}" if here else shorten(clean(file.source), 60)
+    what = plural(file.virtual, "virtual thread")
+    if file.threads > file.virtual:
+        what += f" and {plural(file.threads - file.virtual, 'more thread')}"
+    lines = "" if here else ": their line numbers are of that file"
+    return f"Two dumps of one moment, read as one: states and locks of the text, and {what} of {where}{lines}."
+
+
 def calm_words(dump: DumpReport) -> str:
     """What to say about a dump without a finding, or with none that needs action."""
     if dump.total == 0:
@@ -615,13 +754,19 @@ def is_calm(dump: DumpReport) -> bool:
 
 def duplicate_words(dump: DumpReport) -> str:
     """Why a dump is not reported twice."""
-    return f"The same dump as {clean(dump.duplicate_of or '', 20)}: not repeated here."
+    first = clean(dump.duplicate_of or "", 20)
+    if dump.taken_at is None:
+        return (
+            f"Identical to {first}, and the format prints no time: the same dump given twice, or nothing has moved. "
+            "Not repeated here."
+        )
+    return f"The same dump as {first}: not repeated here."
 
 
 def overview_words(dump: DumpReport) -> tuple[Severity | None, str]:
     """One line on a dump: its worst finding."""
     if dump.duplicate_of is not None:
-        return None, f"same dump as {clean(dump.duplicate_of, 20)}"
+        return None, f"{'identical to' if dump.taken_at is None else 'same dump as'} {clean(dump.duplicate_of, 20)}"
     first = next(iter(findings_of(dump)), None)
     return (first.severity, clean(first.title)) if first else (None, calm_words(dump))
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from threaddump.classify import Classifier, Verdict
+from threaddump.code.locks import SourceLocks
 from threaddump.report import Chain, ContendedLock, Deadlock, Group
 from threaddump.waits.chains import ChainBuilder
 from threaddump.waits.convoys import find_convoys
@@ -47,9 +48,17 @@ class Waits:
 
 
 def find_waits(
-    dump: Dump, verdicts: Sequence[Verdict], groups: Sequence[Group], group_of: Sequence[int], classifier: Classifier
+    dump: Dump,
+    verdicts: Sequence[Verdict],
+    groups: Sequence[Group],
+    group_of: Sequence[int],
+    classifier: Classifier,
+    source_locks: SourceLocks | None = None,
 ) -> Waits:
-    """Everything that can be said about who waits for whom in this dump."""
+    """Everything that can be said about who waits for whom in this dump.
+
+    ``source_locks``: what the application's source says about locks of Python, where it is at hand.
+    """
     threads = dump.threads
     owners = find_owners(dump)
     owner_of: dict[int, int] = {}
@@ -59,18 +68,19 @@ def find_waits(
             owner_of[index] = owners[lock.id]
     owner_of.update(find_initialisers(dump))
     contended = wanted_locks(dump, verdicts, owner_of)
+    virtual = any(thread.virtual for thread in threads)
     unowned = {
         key: waiting
         for key, (lock, waiting) in contended.items()
-        if key not in owners and ownable(lock) and not released(lock, dump)
+        if key not in owners and ownable(lock) and not released(lock, dump, virtual=virtual)
     }
-    convoys = find_convoys(dump, verdicts, unowned | wanted_permits(dump, verdicts))
+    convoys = find_convoys(dump, verdicts, unowned | wanted_permits(dump, verdicts), source_locks)
     for convoy in convoys:
         if convoy.owner is not None:
             owner_of.update((index, convoy.owner) for index in convoy.waiters)
     awaits = find_awaits(threads)
     owner_of = decisive(awaits) | owner_of
-    graph = WaitGraph(owner_of, find_pools(dump, verdicts, classifier), convoys, awaits)
+    graph = WaitGraph(owner_of, find_pools(dump, verdicts, classifier, source_locks), convoys, awaits)
     cycles = find_cycles(owner_of)
     deadlocks = find_deadlocks(dump, cycles, graph)
     inferred = {convoy.id: convoy for convoy in convoys}

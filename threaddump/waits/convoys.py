@@ -16,6 +16,7 @@ from itertools import chain
 from types import MappingProxyType
 
 from threaddump.classify import Verdict
+from threaddump.code.locks import LockName, SourceLocks
 from threaddump.groups import QUIET, crew_name
 from threaddump.naming import naming, python_path
 from threaddump_parsers.model import Dump, Frame, Lock, Thread
@@ -48,14 +49,23 @@ class Convoy:
     """The threads are known to wait for a lock. If not, they may as well sleep at that line."""
     at_work: bool = True
     """The threads are in a task or a request, not in the loop of a thread of their own."""
+    exact: bool = False
+    """They are known to want one and the same lock: the source and the printed addresses tell it from all others."""
 
 
 def find_convoys(
-    dump: Dump, verdicts: Sequence[Verdict], unowned: Mapping[str, list[int]] = MappingProxyType({})
+    dump: Dump,
+    verdicts: Sequence[Verdict],
+    unowned: Mapping[str, list[int]] = MappingProxyType({}),
+    locks: SourceLocks | None = None,
 ) -> list[Convoy]:
-    """Convoys, longest first. ``unowned``: locks without a printed owner and the threads that want them."""
+    """Convoys, longest first. ``unowned``: locks without a printed owner and the threads that want them.
+
+    ``locks``: what the application's source says about locks, where it is at hand.
+    """
     if dump.family == "python":
-        found = _at_one_line(dump, verdicts)
+        found = _by_source(dump, locks) if locks is not None else []
+        found += _at_one_line(dump, verdicts, {index for convoy in found for index in convoy.waiters})
     else:
         found = _at_one_lock(dump, verdicts, unowned)
         if dump.family != "jvm":
@@ -192,15 +202,72 @@ def _at_one_call(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
     return [convoy for convoy in found if convoy is not None]
 
 
-# Python
+# Python: neither lock nor owner are known, but the source may tell both
 
 
-def _at_one_line(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
+def _by_source(dump: Dump, locks: SourceLocks) -> list[Convoy]:
+    """Threads at a line that takes a lock, and those inside the code that holds a lock of that name."""
+    found = []
+    for name, waiters in locks.wanted().items():
+        holders = locks.holders(name)
+        waiting = [index for index in holders if index in waiters]
+        if name.variable is not None and len(holders) == 2 and len(waiting) == 2:
+            # Each holds one of the locks and wants another, and nobody else holds any: so each wants the other's.
+            for index, other in (waiting, reversed(waiting)):
+                reason = (
+                    f"{_labels(dump, holders)} are each inside a block that holds one {name.name} and wait for "
+                    "another; no other thread is inside such a block"
+                )
+                which = f" wanted by the thread at line {dump.threads[index].line}"
+                found.append(_of_name(dump, name, [index], other, reason, locks, which))
+            waiters = [index for index in waiters if index not in waiting]
+        others = [index for index in holders if name.variable is not None or index not in waiters]
+        if not waiters:
+            continue
+        owner = others[0] if len(others) == 1 and others[0] not in waiters else None
+        if owner is not None:
+            reason = f"{_labels(dump, [owner])} alone is inside a block that holds {name.name}, by the source"
+            if name.variable is not None:
+                reason += "; two objects' locks cannot be told apart without local variables (py-spy dump --locals)"
+        elif others:
+            reason = f"{len(others)} threads are inside a block that holds {name.name}, and any may hold it: "
+            reason += _labels(dump, others)
+        elif locks.at_hand:
+            reason = f"CPython records no owner, and no thread is inside a block of the source that holds {name.name}"
+        else:
+            reason = f"CPython records no owner; the source tells who is inside a block that holds {name.name}"
+        found.append(_of_name(dump, name, waiters, owner, reason, locks))
+    return found
+
+
+def _of_name(
+    dump: Dump, name: LockName, waiters: list[int], owner: int | None, reason: str, locks: SourceLocks, which: str = ""
+) -> Convoy:
+    printed = {lock.id for index in waiters if (lock := dump.threads[index].blocked_on) is not None}
+    one = printed.pop() if len(printed) == 1 else None
+    return Convoy(
+        id=(one or locks.id(name)) + which,
+        lock=f"lock {name.name}",
+        type="other",
+        waiters=waiters,
+        owner=owner,
+        reason=reason,
+        exact=name.variable is None,
+    )
+
+
+def _labels(dump: Dump, threads: Sequence[int]) -> str:
+    return ", ".join(f'"{dump.threads[index].label}"' for index in threads[:3])
+
+
+def _at_one_line(dump: Dump, verdicts: Sequence[Verdict], told: Collection[int] = ()) -> list[Convoy]:
     found = _logging(verdicts) + _importing(dump, verdicts)
     by_line: dict[object, list[int]] = defaultdict(list)
     for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
         # What a C call does is not visible (unknown), or native frames show that it takes a lock.
         if verdict.kind not in {"unknown", "lock-wait"} or verdict.library == LOGGING or _system(verdict) == "import":
+            continue
+        if index in told:
             continue
         leaf = _python_leaf(thread)
         if leaf is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from threaddump.report import Basis, Deadlock
+from threaddump.report import OF_SOURCE, Basis, Deadlock
 from threaddump.waits.graph import WaitGraph
 from threaddump.waits.owners import lock_type, owner_basis
 from threaddump_parsers.model import Dump, Lock
@@ -34,15 +34,16 @@ def find_deadlocks(dump: Dump, cycles: list[list[int]], graph: WaitGraph) -> lis
         threads = [dump.threads[index] for index in cycle]
         names = frozenset(thread.name for thread in threads)
         seen.append(names)
-        locks = [lock for thread in threads if (lock := thread.blocked_on or thread.waiting_on) is not None]
+        wanted = [(i, lock) for i, t in zip(cycle, threads, strict=True) if (lock := t.blocked_on or t.waiting_on)]
+        locks = [lock for _, lock in wanted]
         found.append(
             Deadlock(
                 threads=[thread.label for thread in threads],
                 lines=[thread.line for thread in threads],
-                locks=[str(lock) for lock in locks],
-                type=_cycle_type(locks),
+                locks=[lock.class_name if (lock.id or "").startswith(OF_SOURCE) else str(lock) for lock in locks],
+                type=_cycle_type(locks) if dump.family == "jvm" else dump.family,
                 reported_by_runtime=any(names <= printed for printed in reported),
-                evidence=_basis(locks),
+                evidence=_basis("inferred" if i in graph.convoy_of else owner_basis(lock) for i, lock in wanted),
                 behind=len(graph.behind(cycle)),
             )
         )
@@ -69,6 +70,6 @@ def _cycle_type(locks: Iterable[Lock]) -> str:
     return types.pop() if len(types) == 1 else "mixed"
 
 
-def _basis(locks: Iterable[Lock]) -> Basis:
-    bases = {owner_basis(lock) for lock in locks} or {"reported"}
+def _basis(of_edges: Iterable[Basis]) -> Basis:
+    bases = set(of_edges) or {"reported"}
     return bases.pop() if len(bases) == 1 else "mixed"

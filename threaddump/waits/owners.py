@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from threaddump.classify import CLASS_INIT, Verdict, is_class_init, is_unnamed_class
 from threaddump.groups import QUIET, integration, lock_id
-from threaddump.report import Basis, ContendedLock, Owner
+from threaddump.report import OF_SOURCE, Basis, ContendedLock, Owner
 from threaddump.waits.convoys import GO_LOCKS, Convoy
 from threaddump_parsers.model import Dump, Lock, Thread
 
@@ -82,11 +82,14 @@ def _member(dump: Dump, name: str, lock: Lock | None) -> int | None:
 
 
 def owner_basis(lock: Lock) -> Basis:
-    """How the owner of a lock is known: of a class's initialisation HotSpot shows only the frame that runs it."""
-    return "inferred" if (lock.id or "").startswith(CLASS_INIT) or is_unnamed_class(lock) else "reported"
+    """How the owner is known: by where threads stand for HotSpot's class initialisation and for locks of Python."""
+    told = (lock.id or "").startswith((CLASS_INIT, OF_SOURCE))
+    return "inferred" if told or is_unnamed_class(lock) else "reported"
 
 
 def lock_type(lock: Lock) -> str:
+    if lock.id is not None and lock.id.startswith(OF_SOURCE):
+        return "other"
     if is_class_init(lock):
         return "class-init"
     if lock.class_name in GO_LOCKS or lock.class_name.startswith("_thread."):
@@ -118,6 +121,7 @@ def contended_locks(
     wanted: dict[str, tuple[Lock, list[int]]],
 ) -> dict[str, ContendedLock]:
     result = {}
+    virtual = any(thread.virtual for thread in dump.threads)
     for key, (lock, indexes) in wanted.items():
         owner = owners.get(key)
         result[key] = ContendedLock(
@@ -128,7 +132,7 @@ def contended_locks(
             if owner is not None and owner not in indexes
             else None,
             waiting=[dump.threads[index].label for index in indexes],
-            owner_unknown=None if owner is not None else _why_unowned(lock, dump),
+            owner_unknown=None if owner is not None else _why_unowned(lock, dump, virtual=virtual),
         )
     return result
 
@@ -146,12 +150,15 @@ def _owner(dump: Dump, verdicts: Sequence[Verdict], index: int, evidence: Basis)
     )
 
 
-def released(lock: Lock, dump: Dump) -> bool:
-    """Whether the dump would show the owner if there were one: then the lock was given up a moment ago."""
-    return dump.ownable_synchronizers and "ReentrantLock$" in lock.class_name
+def released(lock: Lock, dump: Dump, *, virtual: bool) -> bool:
+    """Whether the dump would show the owner if there were one: then the lock was given up a moment ago.
+
+    ``virtual``: there are virtual threads, and what these own is printed nowhere.
+    """
+    return dump.ownable_synchronizers and "ReentrantLock$" in lock.class_name and not virtual
 
 
-def _why_unowned(lock: Lock, dump: Dump) -> str:
+def _why_unowned(lock: Lock, dump: Dump, *, virtual: bool) -> str:
     kind = lock_type(lock)
     if kind == "class-init":
         return "the JVM does not print who runs a class initialiser, and no thread is seen inside it"
@@ -162,6 +169,8 @@ def _why_unowned(lock: Lock, dump: Dump) -> str:
     if kind == "monitor":
         return "no thread in this dump holds it: it was just released, or a native frame or the VM holds it"
     if "ReentrantLock$" in lock.class_name or "ReentrantReadWriteLock$" in lock.class_name:
+        if virtual:
+            return "no dump shows the locks of java.util.concurrent that virtual threads own"
         if not dump.ownable_synchronizers:
             if dump.format in {"javacore", "jrockit"}:
                 return "this dump does not tell who owns locks of java.util.concurrent"

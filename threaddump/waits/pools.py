@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from threaddump.classify import Classifier, Verdict
+from threaddump.code.locks import SourceLocks
 from threaddump.groups import integration, lock_id, pool_name
 from threaddump.report import ContendedLock
 from threaddump.waits.graph import PoolJoin
@@ -17,7 +18,9 @@ LEASING_FRAMES = 3
 WORKING = frozenset({"external-call", "io", "running", "sleep", "lock-wait", "sync-wait", "queue-put"})
 
 
-def find_pools(dump: Dump, verdicts: Sequence[Verdict], classifier: Classifier) -> list[PoolJoin]:
+def find_pools(
+    dump: Dump, verdicts: Sequence[Verdict], classifier: Classifier, source_locks: SourceLocks | None = None
+) -> list[PoolJoin]:
     """Join pool waiters to the threads that probably hold the slots."""
     by_name: dict[str, list[int]] = defaultdict(list)
     for index, verdict in enumerate(verdicts):
@@ -28,7 +31,7 @@ def find_pools(dump: Dump, verdicts: Sequence[Verdict], classifier: Classifier) 
     joins = []
     for name, waiters in sorted(pools, key=lambda pool: -len(pool[1])):
         alone = systems[_served_system(verdicts[waiters[0]])] == 1
-        holders, reason = _holders(dump, verdicts, classifier, waiters, alone)
+        holders, reason = _holders(dump, verdicts, classifier, waiters, alone, source_locks)
         joins.append(PoolJoin(name, waiters, holders, reason))
     return joins
 
@@ -38,7 +41,7 @@ def _told_apart(dump: Dump, waiters: Sequence[int], classifier: Classifier) -> l
 
     Some pools park each waiter on an object of its own, and compiled waits lose it: such waiters stay together.
     """
-    printed = [classifier.pool_object(dump.threads[index]) for index in waiters]
+    printed = [next(iter(classifier.pool_objects(dump.threads[index])), None) for index in waiters]
     objects = [pool or lock_id(dump.threads[index]) for pool, index in zip(printed, waiters, strict=True)]
     shared = {one for one, count in Counter(objects).items() if one is not None and count > 1} | set(printed) - {None}
     parts: dict[str | None, list[int]] = defaultdict(list)
@@ -55,8 +58,29 @@ def _served_system(verdict: Verdict) -> str | None:
     return system.removesuffix("-pool") if system is not None and system.endswith("-pool") else None
 
 
+def _inside_the_block(
+    verdicts: Sequence[Verdict], waiters: Sequence[int], locks: SourceLocks | None
+) -> tuple[list[int], str]:
+    """Threads inside the block of a ``with`` statement in which the waiters wait, by the source."""
+    names = {} if locks is None else {locks.leases[i].key: locks.leases[i] for i in waiters if i in locks.leases}
+    if locks is None or not names:
+        return [], ""
+    inside = [
+        index
+        for index, used in locks.uses.items()
+        if verdicts[index].kind in WORKING and any(one.key in names for one in used)
+    ]
+    which = _some({name.name for name in names.values()})
+    return inside, f"by the source they are inside a block of `with {which}`, which the waiters want to enter"
+
+
 def _holders(
-    dump: Dump, verdicts: Sequence[Verdict], classifier: Classifier, waiters: Sequence[int], alone: bool
+    dump: Dump,
+    verdicts: Sequence[Verdict],
+    classifier: Classifier,
+    waiters: Sequence[int],
+    alone: bool,
+    source_locks: SourceLocks | None,
 ) -> tuple[list[int], str]:
     """The threads that probably hold the slots, and why we think so; the strongest reason that finds any.
 
@@ -66,11 +90,13 @@ def _holders(
     calling = [i for i in working if verdicts[i].kind == "external-call"]
     alike = list({id(verdicts[i]): verdicts[i] for i in waiters}.values())
 
-    address = classifier.pool_object(dump.threads[waiters[0]])
-    if address is not None:
-        same = [i for i in working if classifier.pool_object(dump.threads[i]) == address]
+    for address in classifier.pool_objects(dump.threads[waiters[0]]):
+        same = [i for i in working if address in classifier.pool_objects(dump.threads[i])]
         if same:
             return same, f"the same pool object {address} in the local variables of both"
+    same, reason = _inside_the_block(verdicts, waiters, source_locks)
+    if same:
+        return same, reason
     library = alike[0].library
     callers = {verdict.caller for verdict in alike if verdict.caller is not None}
     if library is not None:

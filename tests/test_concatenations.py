@@ -1,0 +1,79 @@
+"""Several dumps in one input, of any kinds and in any order, wrapped or not: each says what it says alone."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import goldens
+from test_wrappers import WRAPPERS
+from threaddump.analysis import analyze
+from threaddump.report import DumpReport
+from threaddump.sources import InputError
+from variants import LOG
+
+SMALL = [name for name in goldens.fixtures() if len(goldens.content(name)) < 40_000]
+# A record of a server's log is not logged once more.
+TEXT = [name for name in SMALL if not name.endswith(".json") and "log-record" not in name]
+WITHOUT_A_TITLE = {"faulthandler", "pystack", "threadmxbean", "traceback"}
+"""Nothing tells where a dump of these ends and another process's begins, so long as their threads differ."""
+WRAPPED = ("kubectl-prefix", "kubectl-timestamps", "journald", "docker-json-file", "logger", "quote")
+
+
+def lines_of(name: str) -> list[bytes]:
+    return (goldens.content(name).replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n").splitlines(keepends=True)
+
+
+def reports(content: bytes) -> list[DumpReport]:
+    errors: list[InputError] = []
+    report = analyze([goldens.source(content)], lambda _, error: errors.append(error))
+    assert not errors, errors
+    return report.dumps
+
+
+def essence(dump: DumpReport) -> tuple[object, ...]:
+    """What is concluded, but for lines that cut in and what is said about them."""
+    return (
+        (dump.format, dump.version, dump.taken_at, dump.pid, dump.total),
+        dump.by_state,
+        [(g.kind, g.count, g.blocking_frame, g.caller, sorted(g.threads)) for g in dump.groups],
+        [(k.id, k.class_name, k.owner and k.owner.thread, len(k.waiting)) for k in dump.locks],
+        [(d.threads, d.behind, d.reported_by_runtime) for d in dump.deadlocks],
+        sorted(f.id for f in dump.findings),
+    )
+
+
+@cache
+def alone(name: str) -> list[tuple[object, ...]]:
+    return [essence(dump) for dump in reports(b"".join(lines_of(name)))]
+
+
+def can_be_told_apart(names: list[str]) -> bool:
+    formats = [alone(name)[0][0] for name in names]
+    return not any(a[0] == b[0] and a[0] in WITHOUT_A_TITLE for a, b in pairwise(formats))  # type: ignore[index]
+
+
+def check(content: bytes, names: list[str]) -> None:
+    expected = [one for name in names for one in alone(name)]
+    assert [one[0] for one in map(essence, reports(content))] == [one[0] for one in expected]
+    assert [essence(dump) for dump in reports(content)] == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(SMALL), st.integers(1, 3)), min_size=2, max_size=5))
+def test_any_dumps_with_a_log_between_them(parts: list[tuple[str, int]]) -> None:
+    assume(can_be_told_apart([name for name, _ in parts]))
+    check(b"".join(b"".join(lines_of(name)) + LOG * logs for name, logs in parts), [name for name, _ in parts])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(TEXT), st.sampled_from(TEXT), st.sampled_from(WRAPPED), st.integers(1, 2))
+def test_a_wrapped_dump_after_a_plain_one(plain: str, wrapped: str, wrapper: str, logs: int) -> None:
+    assume(can_be_told_apart([plain, wrapped]))
+    # Where a blank line is a time stamp, it looks like the title of such a dump.
+    assume(not (wrapper == "kubectl-timestamps" and wrapped.startswith("jcmd-plain/")))
+    content = b"".join(lines_of(plain)) + LOG * logs + b"".join(WRAPPERS[wrapper](lines_of(wrapped)))
+    check(content, [plain, wrapped])
