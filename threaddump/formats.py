@@ -23,14 +23,6 @@ FAMILIES = {
     "native": "Native code",
     "any": "Any process",
 }
-    "jvm": "JVM",
-    "python": "Python",
-    "go": "Go",
-    "dotnet": ".NET",
-    "ruby": "Ruby",
-    "native": "Native code",
-    "any": "Any process",
-}
 ANY_FAMILY = "Others"
 WRAPPERS = (
     "kubectl logs (--prefix, --timestamps)",
