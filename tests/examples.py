@@ -292,6 +292,11 @@ EXAMPLES: dict[str, Example] = {
         dump([thread("job", "shop/stock.py:get@9", *PY_THREAD, state="IDLE")], "python"),
         dump([thread("job", "native:clock_nanosleep", "shop/stock.py:get@9", *PY_THREAD, state="IDLE")], "python"),
     ),
+    "profile-input": Example(dump(running(1), profile="99 samples"), dump(running(1))),
+    "goroutines-leaked": Example(
+        dump([thread("", "main.fetch", state="chan send", leaked=True)], "go"),
+        dump([thread("", "main.fetch", state="chan send")], "go"),
+    ),
     "busy-thread": Example(dump([spinning(90.0)]), dump([spinning(79.0)])),
     "gc-busy": Example(dump(collecting(30.0)), dump(collecting(4.0))),
 }

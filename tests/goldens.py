@@ -45,6 +45,12 @@ FOLDERS = (
     "actuator",
     "javacore",
     "jrockit",
+    "goroutine",
+    "austin",
+    "folded",
+    "speedscope",
+    "sigdump",
+    "dotnet-stack",
 )
 UPDATE = "UPDATE_GOLDENS=1 python -m pytest tests/test_fixtures.py"
 

@@ -19,7 +19,8 @@ import dumps
 from threaddump import catalog
 from threaddump.catalog import Globs, Prefixes, glob_test
 from threaddump.catalog import compile as compiler
-from threaddump.classify import SOURCE_LINE, Classifier
+from threaddump.classify import Classifier
+from threaddump.naming import SOURCE_LINE, naming
 from threaddump_parsers.model import Frame
 
 DATA = catalog.DATA
@@ -280,12 +281,12 @@ def wrong(
 
 
 def example_frame(text: str, family: str) -> Frame:
-    if family != "python":
-        return Frame(text, "X.java", 1)
     if text.startswith("call:"):
         return Frame(text.removeprefix("call:"), SOURCE_LINE, 1, native=True)
     if text.startswith("native:"):
         return Frame(text.removeprefix("native:"), "libc.so.6", None, native=True)
+    if not naming(family).paths:
+        return Frame(text, "X.java", 1)
     file, _, function = text.rpartition(":")
     return Frame(function, file, 1) if file != "?" else Frame(function)  # a dump without files
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import dumps
 from dumps import AWAIT, PARK, SERVLET, WORKER, dump, thread, verdict, verdicts
-from threaddump.classify import Classifier, frame_key, library_root, python_path
+from threaddump.classify import Classifier
+from threaddump.naming import library_root, python_key, python_path
 from threaddump_parsers.model import Frame, Stack
 
 CALL = "com.shop.Gateway.slotFor"
@@ -413,7 +414,7 @@ def test_python_paths(path: str, short: str) -> None:
     ],
 )
 def test_keys_of_python_frames(frame: Frame, key: str) -> None:
-    assert frame_key(frame, "python") == key
+    assert python_key(frame) == key
 
 
 def test_a_frozen_module_is_the_interpreters() -> None:

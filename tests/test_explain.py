@@ -40,7 +40,7 @@ DUMPS = sorted(
 )
 OFFICIAL = re.compile(
     r"https://(docs\.oracle\.com/(en/java/javase|javase/tutorial)/|openjdk\.org/jeps/\d+$|docs\.python\.org/3/"
-    r"|docs\.kernel\.org/|tomcat\.apache\.org/)\S*"
+    r"|docs\.kernel\.org/|tomcat\.apache\.org/|pkg\.go\.dev/runtime/)\S*"
 )
 
 

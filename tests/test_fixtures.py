@@ -156,6 +156,23 @@ SERIES = (
     Doing("lock-wait", 6, "ReentrantLock.lock", "blocked-"),
     Doing("idle", 8, "LinkedBlockingQueue.take", "idle-"),
 )
+SHOP = (
+    Doing("external-call", 30, "main.(*Gateway).RequestSlot"),
+    Doing("external-call", 2, "main.silentStmt.Query"),
+    Doing("pool-wait", 10, "main.(*Stock).Left", timed=False),
+    Doing("lock-wait", 15, "main.(*Calendar).Free"),
+    Doing("sleep", 1, "main.(*Calendar).Refresh"),
+)
+SENDING = Doing("queue-put", 3, "main.stuck.func4")
+QUIET_SHOP = (
+    Doing("external-call", 0),
+    Doing("lock-wait", 0),
+    Doing(
+        "unknown", 12, "main.worker"
+    ),  # they receive from a channel: whether somebody ought to send is not to be told
+)
+QUEUE = Truth((11,), (Doing("idle", 8, "Queue.get"), Doing("idle", 1, "join")))
+PROFILED = Truth((7,), (Doing("idle", 5, "Queue.get"),))
 
 CONVOY = Truth(
     (12,),
@@ -199,6 +216,55 @@ TASKS = Truth(
 )
 
 TRUTHS: dict[str, Truth] = {
+    "goroutine/stuck-debug1.txt": Truth((196,), SHOP, (Behind("one goroutine", 15),), requests=61),
+    "goroutine/stuck-minutes.txt": Truth((196,), (*SHOP, SENDING), (Behind("goroutine 24", 15),), requests=61),
+    "goroutine/stuck-sigquit.txt": Truth((201,), (*SHOP, SENDING), (Behind("goroutine 24", 15),), requests=60),
+    "goroutine/idle-debug2.txt": Truth((76,), QUIET_SHOP, requests=1),
+    "goroutine/idle-sigquit.txt": Truth((79,), QUIET_SHOP),
+    "goroutine/go-1.26-headers-synthetic.txt": Truth(
+        (25,),
+        (
+            Doing("external-call", 3, "main.(*Gateway).RequestSlot"),
+            Doing("lock-wait", 3, "main.(*Calendar).Free"),
+            Doing("queue-put", 1, "main.stuck.func4"),
+        ),
+        (Behind("goroutine 24", 3),),
+    ),
+    "austin/lock-contention.txt": Truth(CONTENTION.threads, CONTENTION.doing, (Behind("thread 15833", 12),)),
+    "folded/py-spy-lock-contention.txt": CONTENTION,
+    "*/py-spy-queue-workers.*": QUEUE,
+    "folded/austin-*.txt": PROFILED,
+    "sigdump/stuck-synthetic.txt": Truth(
+        (30,),
+        (
+            Doing("external-call", 8, "request_slot", "order-"),
+            Doing("lock-wait", 6, "free", "calendar-"),
+            Doing("sleep", 1, "refresh", "refresher"),
+            Doing("idle", 4, "pop", "worker-"),
+            Doing("queue-put", 2, "", "producer-"),
+            Doing("lock-wait", 1, "", "monitor-waiter"),
+            Doing("idle", 1, "accept", "acceptor"),
+            Doing("sync-wait", 1, "join", "joiner"),
+            Doing("io", 1, "", "reader"),
+            Doing("io", 1, "", "child"),
+        ),
+    ),
+    "dotnet-stack/report-synthetic.txt": Truth(
+        (6,),
+        (
+            Doing("idle", 1, "Shop.Program.Main"),
+            Doing("sync-wait", 1, "Shop.Orders.OrderService.Place"),
+            Doing("lock-wait", 1, "Shop.Scheduling.Calendar.Free"),
+            Doing("external-call", 1, "Shop.Scheduling.Gateway.RequestSlot"),
+            Doing("idle", 1, "LowLevelLifoSemaphore"),
+        ),
+        requests=1,
+    ),
+    "dotnet-stack/clrstack-synthetic.txt": Truth(
+        (6,),
+        (Doing("lock-wait", 3, "Shop.Scheduling.Calendar.Free"), Doing("sleep", 1, "Shop.Scheduling.Calendar.Free")),
+        (Behind("thread 121989", 3),),
+    ),
     "black-friday/frontend.*.txt": FRONTEND,
     "black-friday/orders.*.txt": ORDERS,
     "black-friday/orders-small-java25.*.txt": ORDERS_SMALL,

@@ -87,7 +87,7 @@ GUESSES = {
     "unified GC log": ("[0.008s][info][gc] Using G1\n[0.1s][info][gc] GC(0) Pause Young\n", "garbage collector", JCMD),
     "old GC log": ("1.234: [GC (Allocation Failure) 65536K->1024K(251392K), 0.0012 secs]\n", "garbage collector", JCMD),
     "top": ("top - 20:31:57 up 3 days,  1 user\nTasks: 99 total\n", "output of top", "py-spy dump --pid PID (Python)"),
-    "node": ('{"header": {"reportVersion": 3}, "javascriptStack": {}}', "Node.js", "threaddump formats"),
+    "node": ('{"header": {"reportVersion": 3}, "javascriptStack": {}}', "Node.js", "javascriptStack"),
     "login": ("<html><head><title>Please sign in</title></head></html>", "web server", "is exposed"),
     "not exposed": ('{"timestamp": 1, "status": 404, "error": "Not Found"}', "web server", "is exposed"),
     "jcmd": ("4711:\nThe following commands are available:\nVM.version\n", "output of jcmd", JCMD),

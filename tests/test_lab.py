@@ -419,6 +419,34 @@ def test_a_javacore_says_what_its_original_says() -> None:
 # --- Python
 
 
+PROFILES = [row for row in table("python/MANIFEST.tsv") if re.match(r"py-spy \S+ record|austin", row["tool+version"])]
+EMPTY = {
+    "austin/lock_contention.v3.full.txt": "without a sample",
+    "austin/lock_contention.v3.mojo": "MOJO",
+}
+"""What holds no stack that could be read, and what is said of it."""
+
+
+@pytest.mark.parametrize("row", PROFILES, ids=ids(PROFILES))
+def test_profiles_have_an_entry_for_each_thread(row: Row) -> None:
+    if row["file"] in EMPTY:
+        errors: list[InputError] = []
+        analyze([Source("x", LAB / "python" / row["file"])], lambda _, error: errors.append(error))
+        assert EMPTY[row["file"]] in str(errors[0])
+        return
+    (dump,) = dumps(f"python/{row['file']}")
+    count = re.match(r"(\d+) threads", row["ground_truth"])
+    assert count is not None
+    assert (dump.total, dump.unread_lines, dump.problems) == (int(count[1]), 0, [])
+    assert (dump.profile is None) == row["file"].endswith("where.txt")
+    if row["program"] == "lock_contention.py":
+        (lock,) = dump.locks
+        assert lock.owner is not None
+        assert (lock.owner.evidence, len(lock.waiting)) == ("inferred", 12)
+    else:
+        assert dump.by_kind["idle"] == 9
+
+
 PY_TOTALS = {"big_sched_500": 100}
 """faulthandler stops after 100 threads."""
 

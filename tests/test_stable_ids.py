@@ -18,7 +18,7 @@ from threaddump.catalog import Catalog
 
 LIST = Path(__file__).parent / "stable-ids.txt"
 UPDATE = "UPDATE_GOLDENS=1 python -m pytest tests/test_stable_ids.py"
-FAMILIES = ("jvm", "python")
+FAMILIES = ("jvm", "python", "go", "dotnet", "ruby")
 
 
 def ids() -> list[str]:

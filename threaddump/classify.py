@@ -8,7 +8,8 @@ The order of decisions (frame 0 is the innermost):
    frames of the same libraries. Only what an entry matches in the zone can explain the wait; below it stand the
    callers.
 3. A thread that is BLOCKED waits to enter its top frame: nothing below can be the cause.
-4. Otherwise the entry with the highest priority wins, then the innermost. A pool entry loses when the thread is
+4. Otherwise the entry with the highest priority wins, then the innermost; an entry of the state alone (a wait reason
+   of Go) counts with the others. A pool entry loses when the thread is
    inside a call or file access above it: it creates or checks a connection, it does not wait for one.
 5. The *blocking frame* is the primitive that really blocks (a socket read) or the frame of the winning wait or pool.
 6. The *caller* is the innermost application frame.
@@ -20,13 +21,13 @@ stack; ``Classifier`` keeps the verdicts.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from threaddump import catalog
 from threaddump.catalog import Catalog, Entry, glob_test
+from threaddump.naming import is_c_code, naming
 from threaddump_parsers.java_frames import is_c_function
 from threaddump_parsers.model import Dump, Frame, Lock, Stack, Thread
 
@@ -44,27 +45,8 @@ J9_CLASS_INIT = "java.lang.J9VMInternals$ClassInitializationLock"
 """The object that J9 has for it."""
 WANTS_GIL = re.compile("waiting for (?:the )?gil", re.IGNORECASE)
 """The words of ``profiling.sampling``, of pystack and of gdb for a thread that waits for the interpreter lock."""
-SOURCE_LINE = "<source line>"
-"""The file of a frame that no dump prints: the C function that the source line below it calls."""
-_C_CODE = ("native:", "call:")
-"""How keys of frames begin that are no Python code: C functions of a dump, and those that a source line calls."""
-SHARED_ROOTS = {
-    "org.apache": 3,
-    "org.apache.commons": 4,
-    "org.eclipse": 3,
-    "org.jboss": 3,
-    "org.springframework": 3,
-    "com.amazonaws": 3,
-    "com.google": 3,
-    "com.google.common": 4,
-    "com.ibm": 3,
-    "com.microsoft": 3,
-    "com.oracle": 3,
-    "com.sun": 3,
-    "io.github": 3,
-    "software.amazon": 4,
-}
-"""Package roots that several libraries share, and how many segments tell one of them from its neighbours."""
+ON_CHANNELS = frozenset({"chan receive", "select"})
+"""Wait reasons of Go for a goroutine that waits until others send."""
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -97,6 +79,7 @@ class Classifier:
     def __init__(self, family: str, known: Catalog | None = None) -> None:
         self.family = family
         self.catalog = known or catalog.load(family)
+        self.naming = naming(family)
         self._verdicts: dict[tuple[Stack, str | None, str | None], Verdict] = {}
         # What is known of a frame is worked out once: a dump has few distinct frames, even with many distinct stacks.
         self._keys: dict[Frame, str] = {}
@@ -151,8 +134,9 @@ class Classifier:
         """What catalog patterns are matched against for this frame."""
         found = self._keys.get(frame)
         if found is None:
-            found = frame_key(frame, self.family)
-            self._keys[frame] = found
+            self._keys[frame] = found = self.naming.key(frame)
+            if self.naming.installed is not None and self.naming.installed(frame):
+                self._library[found] = True
         return found
 
     def _by_name(self, thread: Thread, verdict: Verdict | None = None) -> Verdict:
@@ -185,10 +169,10 @@ class Classifier:
         # With native frames the C function stands above the Python one: the same call keeps the same blocking frame.
         primitives = [(i, e) for i, e in hits if e.role == "primitive"]
         primitive = next((p for p in primitives if not is_c_code(keys[p[0]])), next(iter(primitives), None))
-        winner = winner_of(hits)
+        winner = self.winner(hits, matched, state)
         if winner is None:
-            kind = self._without_entry(stack, state)
-            top = next((i for i, entries in enumerate(matched) if not _transparent(entries)), 0)
+            kind = self._without_entry(stack, state, request)
+            top = _first_shown(matched)
             caller, app = self._callers(stack, keys, matched, 0)
             return Verdict(kind, None, None, self.shown(stack[top]), caller, app, None, "", request)
         index, entry = winner
@@ -234,16 +218,26 @@ class Classifier:
             request,
         )
 
+    def winner(
+        self, hits: Sequence[tuple[int, Entry]], matched: Sequence[tuple[Entry, ...]], state: str | None
+    ) -> tuple[int, Entry] | None:
+        """The entry that explains the thread, and its frame; one of the state alone stands at the innermost frame."""
+        by_frame = winner_of(hits)
+        by_state = self.catalog.by_state.get(state or "")
+        if by_state is not None and (by_frame is None or by_state.priority > weight(by_frame[1])):
+            return _first_shown(matched), by_state
+        return by_frame
+
     def zone(self, keys: list[str], matched: list[tuple[Entry, ...]]) -> int:
         """The number of frames from the top that stand above the application."""
         roots = {
-            library_root(key)
+            self.naming.root(key)
             for key, entries in zip(keys, matched, strict=True)
             if any(entry.library and entry.role in {"integration", "pool", "wait", "idle"} for entry in entries)
             and not self.is_platform(key)
         }
         for index, (key, entries) in enumerate(zip(keys, matched, strict=True)):
-            if self.is_platform(key) or library_root(key) in roots:
+            if self.is_platform(key) or self.naming.root(key) in roots:
                 continue
             if any(entry.library or entry.role in {"primitive", "transparent"} for entry in entries):
                 continue
@@ -306,39 +300,35 @@ class Classifier:
         return False
 
     def is_platform(self, key: str) -> bool:
-        """Of the JDK or of Python's standard library."""
+        """Of the JDK or of another runtime's standard library."""
         found = self._platform.get(key)
         if found is None:
-            python = self.family == "python"
-            found = is_c_code(key) or _is_stdlib(key) if python else key in self.catalog.platform
-            self._platform[key] = found
+            standard = self.naming.standard
+            self._platform[key] = found = standard(key) if standard is not None else key in self.catalog.platform
         return found
 
     def is_library(self, key: str) -> bool:
         """Of a well-known library, framework or server."""
         found = self._library.get(key)
         if found is None:
-            top = key.partition(":")[0].partition("/")[0].removesuffix(".py")
-            found = top in self.catalog.library_names if self.family == "python" else key in self.catalog.libraries
+            if self.naming.paths:
+                top = key.partition(":")[0].partition("/")[0].removesuffix(".py")
+                found = top in self.catalog.library_names
+            else:
+                found = key in self.catalog.libraries
             self._library[key] = found
         return found
 
     def shown(self, frame: Frame) -> str:
         """How a report names this frame."""
-        key = self.key(frame)
-        if self.family == "python" and frame.file is None:
-            return frame.function
-        if key.startswith("call:"):
-            return frame.function.removeprefix("?.")
-        if self.family == "python" and not key.startswith("native:"):
-            return f"{key.rpartition(':')[0]}:{frame.function}"
-        return key.removeprefix("native:")
+        return self.naming.shown(frame)
 
-    def _without_entry(self, stack: Stack, state: str | None) -> str:
-        if self.family == "jvm":
-            if state == "RUNNABLE":
-                return "unknown" if stack[0].native else "running"
-            return "unknown"
+    @staticmethod
+    def _without_entry(stack: Stack, state: str | None, request: bool) -> str:
+        if state == "RUNNABLE":
+            return "unknown" if stack[0].native else "running"
+        if request and state in ON_CHANNELS:
+            return "sync-wait"  # elsewhere it may as well be a worker without work
         return "running" if state == "ACTIVE" else "unknown"
 
     def _timed(
@@ -421,11 +411,6 @@ class Classifier:
                         yield entry, rule, value
 
 
-def is_c_code(key: str) -> bool:
-    """Whether a frame with this key is a C function below Python code."""
-    return key.startswith(_C_CODE)
-
-
 def effective_state(thread: Thread, stateless: bool) -> str | None:
     """The state that a verdict goes by."""
     if thread.blocked_on is not None and is_class_init(thread.blocked_on):
@@ -496,6 +481,11 @@ def _busy_above(keys: list[str], matched: list[tuple[Entry, ...]]) -> bool:
     return not keys[0].endswith((".wait", ".park", ".sleep"))
 
 
+def _first_shown(matched: Sequence[tuple[Entry, ...]]) -> int:
+    """The innermost frame that is no plumbing."""
+    return next((index for index, entries in enumerate(matched) if not _transparent(entries)), 0)
+
+
 def _transparent(entries: Sequence[Entry]) -> bool:
     return any(entry.role == "transparent" for entry in entries)
 
@@ -509,67 +499,7 @@ def _any_match(globs: Sequence[str], keys: Sequence[str]) -> bool:
     return any(_key_matches(globs, key) for key in keys)
 
 
-@lru_cache(maxsize=VERDICTS_KEPT)
-def library_root(key: str) -> str:
-    """The part of a name that frames of one library share: ``org.apache.http``, ``urllib3``."""
-    if ":" in key:
-        return key.partition("/")[0]
-    segments = key.split(".", 4)
-    length = SHARED_ROOTS.get(".".join(segments[:3])) or SHARED_ROOTS.get(".".join(segments[:2])) or 2
-    return ".".join(segments[:length])
-
-
-# Python paths
-
-_INSTALLED = re.compile(r".*[/\\](?:site-packages|dist-packages|python\d+(?:\.\d+)?t?(?:\.zip)?|Lib)[/\\]", re.DOTALL)
-_ROOTS = frozenset({"", "usr", "srv", "home", "opt", "tmp", "var", "root", "mnt"})
-"""First parts of an absolute path, also of one that lost its first character."""
 _LIBRARY_FOLDER = re.compile(r"[/\\]python(3\.\d+)t?[/\\]\w+\.py$")
-_NATIVE_SUFFIX = re.compile(r"(@.*|\.(?:constprop|part|isra|cold|llvm).*)$", re.DOTALL)
-_STDLIB = frozenset(sys.stdlib_module_names) - {"test", "this", "antigravity"}
-
-
-def frame_key(frame: Frame, family: str) -> str:
-    """The string that catalog patterns match for this frame."""
-    if family != "python":
-        return f"native:{frame.function}" if is_c_function(frame) else frame.function
-    if frame.file is SOURCE_LINE:
-        return f"call:{frame.function}"
-    if frame.native:
-        symbol = _NATIVE_SUFFIX.sub("", frame.function).partition("(")[0].lstrip("_")
-        return f"native:{symbol.removeprefix('GI_').lstrip('_')}"
-    if frame.file is None:
-        return f"?:{frame.function}"  # qualified: without a file the class is all that tells whose it is
-    path = python_path(frame.file or "?")
-    return f"{path}:{frame.function.rpartition('.')[2]}"
-
-
-def python_path(path: str) -> str:
-    """The file below its import root: ``urllib3/connectionpool.py``; of an application, its last two parts."""
-    if path.startswith("<"):
-        return path
-    cut = _INSTALLED.sub("", path)
-    if cut != path:
-        return cut.replace("\\", "/")
-    parts = path.replace("\\", "/").split("/")
-    if len(parts) > 2 and (parts[0] in _ROOTS or ":" in parts[0]):
-        # An absolute path outside of the installed packages: the application's own. Python 3.15 prints paths relative
-        # to the working directory, which often is the root.
-        return "/".join(parts[-2:])
-    return "/".join(parts)
-
-
-def is_installed(path: str) -> bool:
-    """Whether a file is of the interpreter or of an installed package, by its path."""
-    return path.startswith("<") or _INSTALLED.match(path) is not None
-
-
-def _is_stdlib(key: str) -> bool:
-    if key.startswith("<frozen "):
-        return True
-    path, _, _ = key.rpartition(":")
-    top, slash, _ = path.partition("/")
-    return (top if slash else top.removesuffix(".py")) in _STDLIB
 
 
 def _minor(version: str | None) -> str | None:

@@ -14,7 +14,15 @@ from threaddump_parsers import Parser, parsers
 if TYPE_CHECKING:
     from threaddump.reports.text import Line
 
-FAMILIES = {"jvm": "JVM", "python": "Python", "go": "Go", "native": "Native code", "any": "Any process"}
+FAMILIES = {
+    "jvm": "JVM",
+    "python": "Python",
+    "go": "Go",
+    "dotnet": ".NET",
+    "ruby": "Ruby",
+    "native": "Native code",
+    "any": "Any process",
+}
 ANY_FAMILY = "Others"
 WRAPPERS = (
     "kubectl logs (--prefix, --timestamps)",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from threaddump import catalog
 from threaddump.classify import Verdict
-from threaddump.report import Group, Integration
+from threaddump.report import Group, Integration, Waiting
 from threaddump.system_calls import endpoints
 from threaddump_parsers.model import Dump, Frame, Thread
 
@@ -106,7 +106,13 @@ def _group(group_id: str, dump: Dump, verdicts: Sequence[Verdict], indexes: Sequ
         endpoints=[]
         if dump.os is None or first.kind in QUIET
         else endpoints((dump.threads[i], verdicts[i]) for i in indexes),
+        waiting=_waiting([1000 * thread.waiting_s for thread in threads if thread.waiting_s is not None]),
     )
+
+
+def _waiting(known: list[float]) -> Waiting | None:
+    known.sort()
+    return Waiting(len(known), known[0], known[len(known) // 2], known[-1]) if known else None
 
 
 def _inferred(reasons: Sequence[str]) -> str:

@@ -190,6 +190,19 @@ def _sources(facts: Facts) -> Iterator[str]:
         yield "what C calls wait for, and who holds a lock: threaddump analyze --source-root DIR FILE"
 
 
+def _wait_reasons(facts: Facts) -> Iterator[str]:
+    """Go's profile of goroutines (debug=1) has no states."""
+    dump = facts.dump
+    if dump.format == "goroutine" and dump.threads and not any(thread.state for thread in dump.threads):
+        yield "what each goroutine waits for, and how long: curl 'HOST:PORT/debug/pprof/goroutine?debug=2'"
+
+
+def _monitors(facts: Facts) -> Iterator[str]:
+    """dotnet-stack prints no locks."""
+    if facts.dump.format == "dotnet-stack" and any(verdict.kind == "lock-wait" for verdict in facts.verdicts):
+        yield "owners of monitors: dotnet-dump analyze FILE -c syncblk"
+
+
 def _gdb(facts: Facts) -> Iterator[str]:
     """gdb's ``bt`` of Python 3.11 and later has C frames alone, its ``py-bt`` Python's alone."""
     dump = facts.dump
@@ -223,6 +236,8 @@ RULES: tuple[Rule, ...] = (
     _whole_stacks,
     _serviceability_agent,
     _python_options,
+    _wait_reasons,
+    _monitors,
     _gdb,
     _sources,
     _tasks,

@@ -85,6 +85,17 @@ def span_words(milliseconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+@dataclass(slots=True, frozen=True)
+class Waiting:
+    """For how long threads have been waiting at least, where the runtime says it."""
+
+    threads: int
+    """How many it says it of: of the others nothing is known."""
+    min_ms: float
+    median_ms: float
+    max_ms: float
+
+
 @dataclass(slots=True)
 class Group:
     """Threads that are blocked in the same frame for the same reason."""
@@ -107,6 +118,7 @@ class Group:
     states: dict[str, int]
     cpu_ms: float | None
     endpoints: list[Endpoint] = field(default_factory=list)
+    waiting: Waiting | None = None
     inferred: str = ""
     """What the kind is inferred from where no frame shows it (the source line); empty where frames do."""
 
@@ -292,6 +304,10 @@ class DumpReport:
     chains: list[Chain]
     deadlocks: list[Deadlock]
     findings: list[Finding]
+    unit: str = "thread"
+    """What the runtime calls an entry: ``thread``, ``goroutine``."""
+    profile: str | None = None
+    """Where the input is a profile and no dump of one moment: what it sums up."""
     containers: list[ThreadContainer] = field(default_factory=list)
     merged: list[MergedDump] = field(default_factory=list)
     """What it was made of, the one with the states first; empty where it is one dump."""

@@ -18,11 +18,12 @@ from threaddump import catalog
 from threaddump.catalog import Catalog, Entry, ThreadNames
 from threaddump.catalog.compile import CatalogError, check_entry
 from threaddump.classify import Classifier, Verdict
+from threaddump.naming import naming
 from threaddump.report import SEVERITIES, Severity
 from threaddump.sources import InputError
 from threaddump_parsers.model import Frame, Stack
 
-FAMILIES = ("jvm", "python")
+FAMILIES = ("jvm", "python", "go", "dotnet", "ruby")
 STATES = ("ACTIVE", "BLOCKED", "IDLE", "RUNNABLE", "TIMED_WAITING", "WAITING")
 ROLES = ("request", "worker", "background")
 OWN_PRIORITY = 100
@@ -66,7 +67,7 @@ class Rules:
         entries = [entry for entry in data["entries"] if entry["id"] not in own and entry["id"] not in self.disabled]
         entries += [{key: value for key, value in entry.items() if key not in left_out} for entry in own.values()]
         packages = [name for library in self.libraries.values() for name in library.get("packages", ())]
-        if family == "jvm":
+        if not naming(family).paths:
             packages = [f"{name.rstrip('.*')}." for name in packages]
         pools = [
             (glob, names)
@@ -105,7 +106,7 @@ class _OwnClassifier(Classifier):
             self._app = tuple(begin for name in names for begin in (f"{name}/", f"{name}.py:"))
             self._app_paths = tuple(f"/{name.strip('/')}" for name in names)
         else:
-            self._app = tuple(begin for name in names for begin in (f"{name}.", f"{name}$"))
+            self._app = tuple(begin for name in names for begin in (f"{name}.", f"{name}$", f"{name}/"))
             self._app_paths = ()
         self._app_keys: set[str] = set()
         """Keys of Python frames whose file lies below an application's folder."""
@@ -318,6 +319,10 @@ class _File:
 def _idle(pattern: str) -> dict[str, Any]:
     """The short form of an entry for an idle frame."""
     runtime = "python" if ".py:" in pattern or pattern.startswith(("native:", "call:")) else "jvm"
+    if ".rb:" in pattern:
+        runtime = "ruby"
+    elif "(*" in pattern or ("/" in pattern.partition(":")[0] and runtime == "jvm"):
+        runtime = "go"
     return {
         "id": f"idle:{pattern}",
         "runtime": runtime,

@@ -13,9 +13,16 @@ _MAGIC = (
     (b"\x04\x22\x4d\x18", "an lz4 file", "unpack it: lz4 -dc FILE | threaddump analyze"),
     (b"\x1f\x9d", "a file of compress", "unpack it: gunzip -c FILE | threaddump analyze"),
     (b"\x7fELF", "an ELF file (a program or a core dump)", "for a core: jhsdb jstack --exe JAVA --core FILE (JVM)"),
+    (
+        b"MDMP",
+        "a Windows minidump",
+        "of a .NET process: dotnet-dump analyze FILE -c 'clrstack -all' -c exit",
+    ),
+    (b"PERFILE2", "a recording of perf", "print it: perf script | stackcollapse-perf.pl > FILE"),
     (b"JAVA PROFILE", "a heap dump (hprof)", "a heap dump has no waits: jcmd PID Thread.print -l -e > dump.txt"),
     (b"FLR\x00", "a JDK Flight Recorder file", "print its dumps: jfr print --events jdk.ThreadDump FILE"),
     (b"MOJ", "an austin MOJO file", "convert it: mojo2austin FILE FILE.austin"),
+    (b"PERFILE2", "a recording of perf", "print it: perf script | stackcollapse-perf.pl > FILE"),
 )
 
 # Texts that tools print instead of a dump.
@@ -77,6 +84,59 @@ _PARTS = (
     (rb"^\s+at .{1,300}\n\s*- (?:locked|waiting|parking) ", "stacks of Java threads without their headers", "hotspot"),
     (rb"^JVMDUMP\d", "the messages of an OpenJ9 VM that wrote a javacore to a file", "javacore"),
 )
+# What is named exactly, with what to do instead.
+_HINTED = (
+    (
+        rb"No samples collected|^# austin: \d",
+        "a recording of austin without a sample",
+        "record for longer: austin -x 10 -o FILE -p PID; or take a dump: py-spy dump --pid PID",
+    ),
+    (
+        rb'"(?:dumpEventTime|nodejsVersion|javascriptStack)"\s*:',
+        "a diagnostic report of Node.js",
+        "it has the stack of one thread: read its javascriptStack; Node prints no dump of all threads",
+    ),
+    (
+        rb'"traceEvents"\s*:|^\[\s*\{\s*"(?:args|cat|name|ph|pid)"\s*:',
+        "a trace of Chrome's format",
+        "open it in https://ui.perfetto.dev; for threads take a dump of the process",
+    ),
+    (
+        rb'^\{"nodes":\[\{"id":\d+,"callFrame"|"callFrame"\s*:\s*\{',
+        "a CPU profile of V8 (Node.js, Chrome)",
+        "open it in the DevTools; or convert it for speedscope and export it from there",
+    ),
+    (
+        rb"^\S.*\s+\d+(?:/\d+)?\s+(?:\[\d+\]\s+)?\d+\.\d+:\s+(?:\d+\s+)?[\w:.-]+:[ug]?\s*\n\s+[0-9a-f]{6,16} ",
+        "output of perf script",
+        "fold it: perf script | stackcollapse-perf.pl > FILE",
+    ),
+    (
+        rb"^\* thread #\d+, |^\* thread #\d+:",
+        "a backtrace of lldb: native frames only",
+        "of a Python process: py-spy dump --native --pid PID; of a JVM: jcmd PID Thread.print -l -e",
+    ),
+    (
+        rb"^TID \d+:\n#0 |^Thread \d+ \((?:LWP|Thread 0x)[^\n]*\n#0 |^PID \d+ - \S+\nTID \d+",
+        "a native backtrace (gdb, pstack, eu-stack): frames of C only",
+        "of a Python process: py-spy dump --native --pid PID; of a JVM: jcmd PID Thread.print -l -e",
+    ),
+    (
+        rb"^\[\d\d-\w{3}-\d{4} [\d:]{8}\]\s+\[pool [^\]\n]+\] pid \d+\n|^script_filename = ",
+        "a slow log of PHP-FPM",
+        "it has one stack for each slow request, taken at different times: it is no dump of one moment",
+    ),
+    (
+        rb"^=erl_crash_dump:",
+        "a crash dump of Erlang",
+        "open it with the crashdump viewer: cdv FILE",
+    ),
+    (
+        rb"^(?:.* )?Thread TID-\w+",
+        "thread backtraces of Sidekiq",
+        "load the gem sigdump into the process, and kill -CONT PID",
+    ),
+)
 # Other things that people paste or save in the hour of need.
 _OTHERS = (
     (rb"^# A fatal error has been detected by the Java Runtime", "a crash report of the JVM (hs_err)", "hotspot"),
@@ -86,11 +146,6 @@ _OTHERS = (
         "hotspot",
     ),
     (rb"^\s+at [\w.$/@<>-]+\([^)\n]*\)\s*$", "Java frames without threads", "hotspot"),
-    (
-        rb'"reportVersion"\s*:|"javascriptStack"\s*:',
-        "a Node.js report: one JavaScript thread, and its stack is in it",
-        None,
-    ),
     (rb"^\s*num\s+#instances\s+#bytes", "a histogram of the Java heap, without threads", "hotspot"),
     (rb"\[(?:info|debug)\s*\]\[gc|^\S*\s*\[(?:Full )?GC \(|\[GC pause", "a log of the garbage collector", "hotspot"),
     (
@@ -104,7 +159,6 @@ _OTHERS = (
         "log in, and check that the endpoint is exposed: management.endpoints.web.exposure.include=threaddump",
     ),
     (rb"^\d+:$|^The following commands are available:", "output of jcmd without a dump", "hotspot"),
-    (rb"^Thread \d+ \((?:Thread 0x[0-9a-f]+ \()?LWP \d+\)", "a gdb backtrace of a process without Python", None),
     (rb"^Traceback \(most recent call last\):", "Python tracebacks (of exceptions, not of threads)", "py-spy"),
     (rb'^  File "[^"\n]+", line \d+,? in ', "Python frames without threads", "py-spy"),
     (rb"^\s+\S+ \([\w./<>-]+\.pyx?:\d+\)\s*$", "frames of py-spy without threads", "py-spy"),
@@ -147,6 +201,9 @@ def why_no_dump(sample: bytes) -> tuple[str, str]:
     if wrapper is not None:
         hint = next((hint for start, hint in _PLAIN_FORMS if wrapper.startswith(start)), _PLAIN_FORMS[-1][1])
         return f"there is a thread dump in it, but it could not be read out of its wrapper: {wrapper}", hint
+    for pattern, what, hint in _HINTED:
+        if re.search(pattern, sample, re.MULTILINE):
+            return f"this is {what}", hint
     for pattern, what, form in _PARTS:
         if re.search(pattern, sample, re.MULTILINE):
             if parser_of(form) is None:
@@ -154,7 +211,7 @@ def why_no_dump(sample: bytes) -> tuple[str, str]:
             return f"this looks like {what}: no thread can be read from it", _take(form)
     for pattern, what, instead in _OTHERS:
         if re.search(pattern, sample, re.MULTILINE):
-            return f"this looks like {what}", how_to_take_any() if instead is None else _take(instead)
+            return f"this looks like {what}", _take(instead)
     return "no thread dump in it, none of its lines begins one", how_to_take_any()
 
 

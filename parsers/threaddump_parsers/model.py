@@ -114,12 +114,13 @@ class Thread:
     line: int
     """The 1-based input line where the entry starts."""
     state: str | None = None
-    """Normalised: a ``java.lang.Thread.State`` name, or py-spy's ``IDLE`` / ``ACTIVE``. None: not printed."""
+    """Normalised: a ``java.lang.Thread.State`` name, py-spy's ``IDLE`` / ``ACTIVE``, Go's wait reason, Ruby's status.
+    None: not printed."""
     printed_state: str | None = None
     """As printed: ``TIMED_WAITING (parking)``, ``waiting on condition``, ``active+gil``."""
     stack: Stack = ()
     java_id: int | None = None
-    """``Thread.threadId``, the ``#N`` of the header."""
+    """``Thread.threadId``, the ``#N`` of the header; of a goroutine, its id."""
     native_id: int | None = None
     """The operating system's thread id (``nid=``, ``Thread N`` of py-spy on Linux)."""
     address: str | None = None
@@ -153,6 +154,12 @@ class Thread:
     """What the kernel told of it, where the dump was captured with that."""
     cpu_ms: float | None = None
     elapsed_s: float | None = None
+    waiting_s: float | None = None
+    """For how long it has been waiting, at least. None: not printed, which does not mean that it has just begun."""
+    leaked: bool = False
+    """Go: the runtime has proven that nothing can wake this goroutine."""
+    unit: str = "thread"
+    """What the runtime calls such an entry: ``thread``, ``goroutine``."""
     truncated: bool = False
     """The dump says or shows that frames of this thread are missing."""
 
@@ -163,8 +170,10 @@ class Thread:
             return self.name  # HotSpot prints every name: an empty one is the thread's own
         if self.virtual and self.java_id is not None:
             return f"#{self.java_id}"
-        identity = self.native_id if self.address is None else self.address
-        return self.name if identity is None else f"{'task' if self.virtual else 'thread'} {identity}"
+        identities = (self.address, self.native_id, self.java_id)
+        identity = next((one for one in identities if one is not None), None)
+        unit = "task" if self.virtual else self.unit
+        return self.name if identity is None else f"{unit} {identity}"
 
 
 @dataclass(slots=True, frozen=True)
@@ -201,14 +210,14 @@ class ReportedDeadlock:
 
 @dataclass(slots=True, eq=False)
 class Dump:
-    """All threads of one process at one moment."""
+    """All threads of one process at one moment; of a profile, what each thread did most of the time."""
 
     format: str
     """The parser's id, see the report contract."""
     line: int
     """The 1-based first line in the input."""
     family: str
-    """``jvm`` or ``python``."""
+    """``jvm``, ``python``, ``go``, ``dotnet`` or ``ruby``; ``other`` for a profile that does not show it."""
     runtime: str | None = None
     """Name of the runtime: ``OpenJDK 64-Bit Server VM``, ``CPython``."""
     version: str | None = None
@@ -226,6 +235,9 @@ class Dump:
     """Java: all that the dump lists, empty ones included, in its order."""
     deadlocks: list[ReportedDeadlock] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    profile: str | None = None
+    """Where the input is a profile and no dump of one moment: what it sums up (``1,234 samples``), and how its entries
+    came about."""
     unread_lines: int = 0
     """Lines within the dump that no rule of the grammar reads (application output that cut in, say)."""
     truncated: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What the readers of Python stack dumps share: clean lines, interned frames, and threads collected into dumps.
+"""What readers of stack dumps share, Python's and others: clean lines, interned frames, threads collected into dumps.
 
 The cost of a dump is in its frame lines, and these repeat: most threads of a pool stand in the same calls. So a frame
 line is read once and then found in a dict by its bytes; everything else takes the slow way through ``read``.
@@ -122,6 +122,8 @@ class DumpReader:
     """
 
     FORMAT: str
+    FAMILY = "python"
+    RUNTIME: str | None = "CPython"
     BEGINNINGS: tuple[bytes, ...]
     """How lines of this format start: an unfinished last line that starts so was cut."""
 
@@ -182,7 +184,7 @@ class DumpReader:
     def begin(self, line: int, number: int) -> Dump:
         """Finish the dump being read and start one whose first line is ``line``; ``number`` is the line at hand."""
         self.finish(number)
-        self.dump = Dump(self.FORMAT, line, "python", "CPython")
+        self.dump = Dump(self.FORMAT, line, self.FAMILY, self.RUNTIME)
         return self.dump
 
     def finish(self, number: int) -> None:

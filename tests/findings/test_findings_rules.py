@@ -149,6 +149,13 @@ CASES: dict[str, tuple[Dump, str, str, int, str]] = {
         0,
         "the dump is not complete: 3 threads are here, others are missing",
     ),
+    "profile_input": (
+        dump(running(3), profile="1,234 samples"),
+        "profile-input",
+        "info",
+        0,
+        "this is a profile and no dump of one moment: 1,234 samples",
+    ),
 }
 
 
@@ -182,6 +189,8 @@ def test_evidence_is_a_thread_its_line_and_its_frame(rule: str) -> None:
         assert place.text
         if id == "truncated-input":
             assert (place.thread, place.line) == (None, made.end_line)
+        elif id == "profile-input":
+            assert (place.thread, place.line) == (None, made.line)
         else:
             assert by_line[place.line] == place.thread
 

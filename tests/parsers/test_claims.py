@@ -39,4 +39,4 @@ def test_each_format_says_how_to_take_it(parser: Parser) -> None:
     assert parser.TITLE and len(parser.TITLE) < 60
     assert parser.CAPTURE and all(command and remark for command, remark in parser.CAPTURE)
     assert claimant(b"") is None and parser.INITIALS
-    assert parser.FAMILY in {"jvm", "python", "go", "native", "any"}
+    assert parser.FAMILY in {"jvm", "python", "go", "dotnet", "ruby", "native", "any"}

@@ -131,6 +131,7 @@ class Catalog:
         )
         self.by_id = {entry.id: entry for entry in self.entries}
         # An entry for every frame ("*") is chosen by the thread's state, never by a frame.
+        self.by_state = {state: entry for entry in self.entries if entry.match == ("*",) for state in entry.states}
         self.frames: Globs[Entry] = Globs(
             ((glob, entry) for entry in self.entries for glob in entry.match if glob != "*"), 6
         )

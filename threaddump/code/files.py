@@ -10,9 +10,9 @@ import os
 import re
 from collections.abc import Sequence
 
-from threaddump.classify import is_installed
 from threaddump.code import statements
 from threaddump.code.modules import Module, Scope
+from threaddump.naming import is_installed
 from threaddump_parsers.model import Frame
 
 MAX_FILE = 1 << 20

@@ -6,12 +6,13 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from threaddump.classify import SOURCE_LINE, Classifier, Verdict, is_installed
+from threaddump.classify import Classifier, Verdict
 from threaddump.code import modules, statements
 from threaddump.code.files import SourceFiles
 from threaddump.code.locks import LockName, SourceLocks
 from threaddump.code.modules import UNKNOWN, Module, Scope
 from threaddump.code.statements import Call
+from threaddump.naming import SOURCE_LINE, is_installed
 from threaddump_parsers.model import Dump, Frame, Lock, Stack, Thread
 from threaddump_parsers.traceback_recipes import WROTE_THE_DUMP
 

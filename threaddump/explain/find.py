@@ -57,12 +57,12 @@ def find_thread(
     for source in sources:
         for text, dump in from_each(source, intake.dumps, fail):
             readable += 1
-            names.update(thread.name for thread in dump.threads)
+            names.update(thread.label for thread in dump.threads)
             for index in range(len(dump.threads)) if line is None else _at_line(dump, line):
                 thread = dump.threads[index]
-                if name is not None and name.casefold() not in thread.name.casefold():
+                if name is not None and name.casefold() not in thread.label.casefold():
                     continue
-                found = equal if name is None or name == thread.name else containing
+                found = equal if name is None or name == thread.label else containing
                 found.append(Found(text.label, thread_words(thread), thread.line, None if found else dump, index))
     last = failed.pop() if failed and not readable else None
     for problem in failed:
@@ -118,7 +118,7 @@ def _several(hits: Sequence[Found], name: str | None, line: int | None) -> Ambig
 
 
 def thread_words(thread: Thread) -> str:
-    """A thread's name and line; faulthandler prints no names, only addresses."""
+    """A thread's name and line; where no name is printed, what else tells it from the others."""
     if thread.name:
         return words.thread_words(thread.name, thread.line)
-    return f"thread {clean(thread.address or 'without a name', 40)} line {thread.line}"
+    return f"{clean(thread.label, 60) or 'thread without a name'} line {thread.line}"

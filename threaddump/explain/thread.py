@@ -245,10 +245,10 @@ def _wait_lines(told: Trace, width: int) -> Iterator[Line]:
         if (told.thread.label, told.thread.line) in zip(deadlock.threads, deadlock.lines, strict=False):
             yield from labelled("deadlock", f"it is in a cycle of {plural(len(deadlock.threads), 'thread')}", width)
     yield from labelled("behind it", _behind(told), width)
-    unique = sum(thread.name == told.thread.name for thread in told.dump.threads) == 1
+    unique = sum(thread.label == told.thread.label for thread in told.dump.threads) == 1
     for finding in run(told.facts):
         cited = any((place.thread, place.line) == (told.thread.label, told.thread.line) for place in finding.evidence)
-        if cited or (unique and told.thread.name in finding.thread_names):
+        if cited or (unique and told.thread.label in finding.thread_names):
             yield from labelled("finding", [(finding.id, "strong"), (f" ({finding.severity})", "")], width)
 
 

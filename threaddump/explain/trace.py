@@ -7,19 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from threaddump.catalog import Entry, glob_test
-from threaddump.classify import (
-    NETWORK_PRIMITIVE,
-    Classifier,
-    Verdict,
-    effective_state,
-    is_c_code,
-    ruled_out,
-    weight,
-    winner_of,
-)
+from threaddump.classify import NETWORK_PRIMITIVE, Classifier, Verdict, effective_state, ruled_out, weight
 from threaddump.code import concluded
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
+from threaddump.naming import is_c_code
 from threaddump.waits import find_waits
 from threaddump_parsers.model import Dump, Thread
 
@@ -86,7 +78,7 @@ class Trace:
         if self.blocked:
             entry = self.verdict.entry
             return (0, entry) if entry in self.matched[0] else None
-        return winner_of(self.hits)
+        return self.classifier.winner(self.hits, self.matched, self.state)
 
     @cached_property
     def blocking(self) -> int | None:

@@ -69,7 +69,9 @@ RULES: tuple[Rule, ...] = (
     population.pool_bloat,
     population.threads_per_request,
     population.thread_creation,
+    population.goroutines_leaked,
     completeness.truncated_input,
+    completeness.profile_input,
     completeness.c_call_kind_unknown,
 )
 

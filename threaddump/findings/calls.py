@@ -20,6 +20,7 @@ PHASES = {
     "request": "waiting for the response",
     "execute": "waiting for the result",
 }
+MILDER: dict[Severity, Severity] = {"critical": "high", "high": "medium", "medium": "low"}
 HOT = 5
 """Threads in one call before it can be called hot."""
 
@@ -54,6 +55,8 @@ def hot_calls(facts: Facts) -> list[HotCall]:
             continue
         waiting = list(facts.waits.graph.behind(threads))
         severity = _severity(facts, len(threads), threads + waiting)
+        if severity is not None and facts.on_demand and not _long(facts, threads):
+            severity = MILDER[severity]
         if severity is not None:
             found.append(HotCall(tuple(groups), tuple(threads), tuple(waiting), severity))
     return found
@@ -71,6 +74,11 @@ def _severity(facts: Facts, count: int, involved: Sequence[int]) -> Severity | N
     return None
 
 
+def _long(facts: Facts, threads: Sequence[int]) -> bool:
+    """Whether half of them are known to wait for minutes: where no thread is idle, their share says little."""
+    return 2 * sum(facts.dump.threads[index].waiting_s is not None for index in threads) >= len(threads)
+
+
 def _hot_call(facts: Facts, call: HotCall) -> Finding:
     crew = facts.crew(call.threads)
     main = max(call.groups, key=lambda group: group.count)
@@ -83,6 +91,11 @@ def _hot_call(facts: Facts, call: HotCall) -> Finding:
     where = endpoint_words(_endpoints(facts, call))
     if where:
         detail += f" They wait for {where}."
+    if main.waiting is not None:
+        detail += (
+            f" {main.waiting.threads} of {main.count} have been waiting {main.waiting.min_ms / 60_000:.0f} minutes"
+        )
+        detail += " or more."
     if call.behind:
         many = len(call.behind) != 1
         detail += f" {len(call.behind)} more thread{'s' * many} wait{'s' * (not many)} behind it"

@@ -34,8 +34,8 @@ def truncated_input(facts: Facts) -> Iterable[Finding]:
 
 def c_call_kind_unknown(facts: Facts) -> Iterable[Finding]:
     """Python threads stand in C calls that no frame names: they may wait for a lock, for a peer, or compute."""
-    if facts.dump.family != "python":
-        return
+    if facts.dump.family != "python" or facts.dump.profile is not None:
+        return  # a profile does not tell what runs from what waits
     keys = facts.classifier.key
     threads = [
         index
@@ -64,4 +64,27 @@ def c_call_kind_unknown(facts: Facts) -> Iterable[Finding]:
             "or let the source tell: threaddump analyze --source-root DIR FILE",
         ],
         group=facts.groups[facts.group_of[threads[0]]].id,
+    )
+
+
+def profile_input(facts: Facts) -> Iterable[Finding]:
+    """The input sums up many moments: what stands for a thread is what it did most of the time."""
+    dump = facts.dump
+    if dump.profile is None:
+        return
+    yield Finding(
+        id="profile-input",
+        severity="info",
+        title=f"this is a profile and no dump of one moment: {dump.profile}",
+        detail="What a thread did most of the time stands for it. Profilers leave out threads that wait, unless told "
+        "otherwise: threads that are stuck may be missing.",
+        threads=0,
+        thread_names=[],
+        evidence=[Evidence(None, dump.line, dump.profile)],
+        advice=[
+            "for what threads wait for, take a dump: py-spy dump --pid PID, or record with --idle --threads",
+        ]
+        if dump.family == "python"
+        else ["for what threads wait for, take a thread dump of the process"],
+        recovery=[],
     )

@@ -12,6 +12,7 @@ from threaddump import catalog
 from threaddump.catalog import ThreadNames, glob_test
 from threaddump.classify import Classifier, Verdict
 from threaddump.groups import QUIET, crew_name
+from threaddump.naming import last_segments
 from threaddump.report import Evidence, Finding, Group, Integration, Root, Severity
 from threaddump.waits import Waits
 from threaddump_parsers.model import Dump
@@ -154,7 +155,8 @@ class Facts:
         crews.sort(key=lambda crew: -len(crew.members))
         serving = self.request_threads.difference(self.own_pools)
         if serving:
-            crews.insert(0, Crew("request threads", tuple(sorted(serving)), True))
+            label = "request goroutines" if self.on_demand else "request threads"
+            crews.insert(0, Crew(label, tuple(sorted(serving)), True))
         return crews
 
     @cached_property
@@ -199,10 +201,16 @@ class Facts:
             return self.share(threads)[0] >= 0.5
         return 2 * len(threads) >= self.able
 
+    @property
+    def on_demand(self) -> bool:
+        """A goroutine is started for its work: an idle one is no worker that is free."""
+        return self.dump.family == "go"
+
     @cached_property
     def able(self) -> int:
         """Threads that could work: all but those of the runtime itself."""
-        return sum(verdict.kind != "runtime" for verdict in self.verdicts)
+        quiet = QUIET if self.on_demand else {"runtime"}
+        return sum(verdict.kind not in quiet for verdict in self.verdicts)
 
     @cached_property
     def cuts(self) -> list[Cut]:
@@ -238,7 +246,9 @@ class Facts:
     def evidence(self, threads: Iterable[int]) -> list[Evidence]:
         """The first few threads with the input line of their entry and the frame they are blocked in."""
         found = []
-        for index in list(threads)[:EVIDENCE_THREADS]:
+        # Goroutines that a profile has counted are one entry of the input: it is cited once.
+        entries = {id(self.dump.threads[index]): index for index in reversed(list(threads))}
+        for index in list(reversed(entries.values()))[:EVIDENCE_THREADS]:
             thread, verdict = self.dump.threads[index], self.verdicts[index]
             where = verdict.blocking_frame or thread.printed_state or ""
             below = f" < {verdict.caller}" if verdict.caller and verdict.caller != where else ""
@@ -318,7 +328,7 @@ def short(function: str | None) -> str:
         return "an unknown caller"
     if ":" in function:
         return function
-    return ".".join(function.split(".")[-2:])
+    return last_segments(function)
 
 
 def home(name: str) -> str:

@@ -14,6 +14,7 @@ MANY, VERY_MANY = 2_000, 5_000
 BLOATED = 500
 POOLS = 50
 UNNAMED = 200
+LEAKED = 10
 FIRST_WORKER = re.compile(r"pool-\d+-thread-1|ThreadPoolExecutor-\d+_0")
 """The first thread of an executor to which nobody gave a name."""
 STARTING = frozenset({"java.lang.Thread.start0", "java.lang.Thread.start", "threading.py:start"})
@@ -24,6 +25,8 @@ UNNAMED_THREAD = re.compile(r"(Thread|Timer)-\d+(?: \(.*\))?")
 
 def too_many_threads(facts: Facts) -> Iterable[Finding]:
     """Thousands of platform threads: each costs a stack and a place in the scheduler's queues."""
+    if facts.on_demand:
+        return  # thousands of goroutines are usual
     threads = [i for i, thread in enumerate(facts.dump.threads) if not thread.virtual and not thread.internal]
     if len(threads) <= MANY:
         return
@@ -117,6 +120,29 @@ def thread_creation(facts: Facts) -> Iterable[Finding]:
         [
             "hand the work to a pool with a bound instead of starting a thread for it",
             "see the limits of the system: ulimit -u, pids.max of the container, free memory for stacks",
+        ],
+        group=facts.groups[facts.group_of[threads[0]]].id,
+    )
+
+
+def goroutines_leaked(facts: Facts) -> Iterable[Finding]:
+    """Go 1.26 and later: the garbage collector has proven that nothing can wake these goroutines."""
+    threads = [index for index, thread in enumerate(facts.dump.threads) if thread.leaked]
+    if not threads:
+        return
+    places = Counter(short(facts.verdicts[i].caller or facts.verdicts[i].blocking_frame) for i in threads)
+    where = ", ".join(f"{place} ({count})" for place, count in places.most_common(3))
+    one = len(threads) == 1
+    yield facts.finding(
+        "goroutines-leaked",
+        "medium" if len(threads) >= LEAKED else "low",
+        f"{len(threads):,} goroutine{'s are' if not one else ' is'} leaked: nothing can wake {'it' if one else 'them'}",
+        f"The runtime has found that what {'it waits' if one else 'they wait'} for cannot be reached any more. Where: "
+        f"{where}{', and others' if len(places) > 3 else ''}.",
+        threads,
+        [
+            "give the other side a way out: a context, a channel with room for the answer, or a close in a defer",
+            "memory and connections that they hold are freed by a restart of the process only",
         ],
         group=facts.groups[facts.group_of[threads[0]]].id,
     )

@@ -49,6 +49,8 @@ LOW_CPU = 0.2
 
 def request_threads_saturated(facts: Facts) -> Iterable[Finding]:
     """No thread of a crew is free and nearly all of them wait: more CPU would change nothing."""
+    if facts.on_demand:
+        return  # the next request gets a goroutine of its own
     graph = facts.waits.graph
     # Who waits behind an idle owner queues for its place (accept, poll): free as the owner is.
     followers = graph.behind(index for index in graph.waiters if facts.verdicts[index].kind in QUIET)

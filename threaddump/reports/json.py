@@ -129,6 +129,7 @@ def _dump(dump: DumpReport) -> _Object:
         },
         "request_threads": dump.request_threads,
         "truncated": dump.truncated,
+        "profile": dump.profile,
         "duplicate_of": dump.duplicate_of,
         "unread_lines": dump.unread_lines,
         "problems": [_problem(problem) for problem in dump.problems],
@@ -186,6 +187,13 @@ def _group(dump: DumpReport, group: Group) -> _Object:
         "lines": group.lines,
         "stack": group.stack,
         "cpu_ms": _finite(group.cpu_ms),
+        "waiting_ms": group.waiting
+        and {
+            "threads": group.waiting.threads,
+            "min": group.waiting.min_ms,
+            "median": group.waiting.median_ms,
+            "max": group.waiting.max_ms,
+        },
         "endpoints": [_endpoint(endpoint) for endpoint in group.endpoints],
     }
 

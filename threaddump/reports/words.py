@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from threaddump.naming import last_segments
 from threaddump.report import (
     OF_SOURCE,
     SEVERITIES,
@@ -25,6 +26,7 @@ from threaddump.report import (
     Report,
     Severity,
     ThreadContainer,
+    Waiting,
     WaitNode,
     endpoint_words,
 )
@@ -96,6 +98,8 @@ _CYCLES = {
     "executor": "an executor that waits for its own tasks",
     "python": "Python locks",
 }
+_SAID_STATES = frozenset({"select", "chan receive", "syscall", "waiting", "semacquire", "coroutine"})
+"""Wait reasons of Go that say more than that the kind is unknown."""
 _PACKAGE = re.compile(r"(?<![\w.$/])(?:[a-z_][a-z0-9_]{0,60}\.){2,20}(?=[A-Z][\w$]*)")
 _NAME_WIDTH = 48
 _MAX_DEPTH = 8
@@ -140,6 +144,14 @@ def timeout_words(kind: str, phase: str | None, timed: bool | None) -> str | Non
     return "no timeout" if kind in _TIMED_KINDS else None
 
 
+def minutes_words(waiting: Waiting, count: int) -> str:
+    """``waiting 3 minutes or more``, ``28 of 30 waiting 3 to 17 minutes or more``."""
+    low, high = round(waiting.min_ms / 60_000), round(waiting.max_ms / 60_000)
+    minutes = f"{low} to {high} minutes" if high > low else plural(low, "minute")
+    some = f"{waiting.threads} of {count} " if waiting.threads < count else ""
+    return f"{some}waiting {minutes} or more"
+
+
 def short_class(name: str) -> str:
     """A class without its package; a product's name (``Apache HttpClient 4.x``) stays as it is."""
     if " " in name:
@@ -156,7 +168,7 @@ def _segments_of(full: str, count: int) -> str:
     path, colon, function = full.rpartition(":")
     if colon and path:
         return ":".join(("/".join(re.split(r"[/\\]", path)[-count:]), function))
-    return ".".join(full.split(".")[-count:])
+    return last_segments(full, count)
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
@@ -363,6 +375,10 @@ class Phrases:
         notes.append(timeout_words(group.kind, group.phase, group.timed))
         if group.endpoints:
             notes.append(f"to {endpoint_words(group.endpoints)}")
+        if group.kind == "unknown" and set(group.states) & _SAID_STATES:
+            notes.append(clean(", ".join(group.states), 60))
+        if group.waiting is not None:
+            notes.append(minutes_words(group.waiting, group.count))
         if group.inferred:
             notes.append(clean(group.inferred))
         if group.kind == "running" and group.cpu_ms is not None and math.isfinite(group.cpu_ms):
@@ -678,9 +694,12 @@ def source_words(dump: DumpReport, *, numbered: bool, limit: int = 60) -> str:
     return f"{clean(dump.id, 20)} {source}" if numbered else source
 
 
+FAMILIES = {"jvm": "JVM", "python": "Python", "go": "Go", "dotnet": ".NET", "ruby": "Ruby"}
+
+
 def runtime_words(dump: DumpReport) -> str:
     """The runtime's name and version, without what every virtual machine says of itself."""
-    name = clean(dump.runtime_name or {"jvm": "JVM", "python": "Python"}.get(dump.family, dump.family), 80)
+    name = clean(dump.runtime_name or FAMILIES.get(dump.family, ""), 80)
     name = re.sub(r"( \d\d-Bit)?( Server| Client)? VM$", "", name) or name
     version = re.split(r"[+ ]", clean(dump.version or "", 80), maxsplit=1)[0]
     return f"{name} {version}" if version else name
@@ -694,11 +713,11 @@ def headline(dump: DumpReport, *, numbered: bool) -> list[str]:
         where = f"{where} on {shorten(clean(dump.host), 40)}" if where else shorten(clean(dump.host), 40)
     time = clean(dump.taken_at or "", 60)
     time = re.sub(r"^(\d{4}-\d\d-\d\d)T", r"\1 ", time)
-    threads = plural(dump.total, "thread")
+    threads = plural(dump.total, dump.unit)
     if dump.virtual:
         threads += f" ({dump.virtual} virtual)"
     if dump.request_threads:
-        threads += f", {dump.request_threads} of them request threads"
+        threads += f", {dump.request_threads} of them request {dump.unit}s"
     parts = [source_words(dump, numbered=numbered), process, runtime_words(dump), where, time, threads]
     if dump.truncated:
         parts.append("incomplete: threads or frames are missing")

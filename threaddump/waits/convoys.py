@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
 
-from threaddump.classify import Verdict, python_path
+from threaddump.classify import Verdict
 from threaddump.code.locks import LockName, SourceLocks
 from threaddump.groups import QUIET, crew_name
+from threaddump.naming import naming, python_path
 from threaddump_parsers.model import Dump, Frame, Lock, Thread
 
+GO_LOCKS = frozenset({"sync.Mutex", "sync.RWMutex"})
 LOGGING = "py-logging"
 """Key of the library profile of the logging package."""
 CONVOY = 3
@@ -61,15 +63,17 @@ def find_convoys(
 
     ``locks``: what the application's source says about locks, where it is at hand.
     """
-    if dump.family != "python":
-        found = _at_one_lock(dump, verdicts, unowned)
-    else:
+    if dump.family == "python":
         found = _by_source(dump, locks) if locks is not None else []
         found += _at_one_line(dump, verdicts, {index for convoy in found for index in convoy.waiters})
+    else:
+        found = _at_one_lock(dump, verdicts, unowned)
+        if dump.family != "jvm":
+            found += _at_one_call(dump, verdicts)
     return sorted(found, key=lambda convoy: -len(convoy.waiters))
 
 
-# JVM: a lock is known, its owner is not
+# JVM and Go: a lock is known, its owner is not
 
 
 def _at_one_lock(dump: Dump, verdicts: Sequence[Verdict], unowned: Mapping[str, list[int]]) -> list[Convoy]:
@@ -98,17 +102,20 @@ def _at_one_lock(dump: Dump, verdicts: Sequence[Verdict], unowned: Mapping[str, 
             among = f"{names} alone is {where}"
         owner = holders[0] if len(holders) == 1 and not alike else None
         reason = f"{_why_unlisted(lock, dump)}; {among}"
-        found.append(Convoy(lock_id, lock.class_name, "synchronizer", waiters, owner, reason))
+        kind = "other" if lock.class_name in GO_LOCKS else "synchronizer"
+        found.append(Convoy(lock_id, lock.class_name, kind, waiters, owner, reason))
     return found
 
 
 def _is_lock(lock: Lock) -> bool:
     """Whether who passed it holds it. Permits of a semaphore may also be signals, which nobody gives back."""
-    return lock.class_name.startswith("java.util.concurrent.locks.")
+    return lock.class_name.startswith("java.util.concurrent.locks.") or lock.class_name in GO_LOCKS
 
 
 def _why_unlisted(lock: Lock, dump: Dump) -> str:
     """Why nothing in the dump says who holds this."""
+    if lock.class_name in GO_LOCKS:
+        return "Go records no owner of a lock"
     if "ReadWriteLock" in lock.class_name and dump.ownable_synchronizers:
         return "no thread owns it for writing, and the dump never lists who holds it for reading"
     if "Reentrant" in lock.class_name:
@@ -120,11 +127,15 @@ def _places(dump: Dump, verdicts: Sequence[Verdict], waiters: Sequence[int]) -> 
     """The application's frames that take the lock."""
     found = {}
     for index in waiters:
-        caller = verdicts[index].caller
-        place = next((frame for frame in dump.threads[index].stack if frame.function == caller), None)
+        place = _taking(dump, dump.threads[index], verdicts[index])
         if place is not None:
             found[place.file, place.function, place.line] = place
     return found
+
+
+def _taking(dump: Dump, thread: Thread, verdict: Verdict) -> Frame | None:
+    shown = naming(dump.family).shown
+    return next((frame for frame in thread.stack if shown(frame) == verdict.caller), None)
 
 
 def _holders(
@@ -174,6 +185,21 @@ def _enclosing_method(function: str) -> str:
     """``Stock.refresh`` for the body of a lambda in it, ``Stock.lambda$refresh$1``, as javac names it."""
     match = _LAMBDA.fullmatch(function)
     return function if match is None or match[2] in {"null", "new", "static"} else f"{match[1]}.{match[2]}"
+
+
+# Neither lock nor owner are known
+
+
+def _at_one_call(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
+    """Threads that are known to wait for a lock, at one line of the application: the lock itself is not printed."""
+    by_place: dict[Frame, list[int]] = defaultdict(list)
+    for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
+        if verdict.kind == "lock-wait" and thread.blocked_on is None:
+            place = _taking(dump, thread, verdict)
+            if place is not None and place.line is not None:
+                by_place[place].append(index)
+    found = (_convoy(dump, verdicts, waiters, place) for place, waiters in by_place.items() if len(waiters) >= CONVOY)
+    return [convoy for convoy in found if convoy is not None]
 
 
 # Python: neither lock nor owner are known, but the source may tell both
@@ -270,13 +296,15 @@ def _python_leaf(thread: Thread) -> Frame | None:
     return next(users, frames[0] if frames else None)
 
 
-def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Convoy | None:
-    leaf = _python_leaf(dump.threads[waiters[0]])
+def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int], place: Frame | None = None) -> Convoy | None:
+    """Threads at one line: at this place, or else where their innermost Python frames are."""
+    leaf = place or _python_leaf(dump.threads[waiters[0]])
     assert leaf is not None
     where = f"{python_path(leaf.file)}:{leaf.line}" if leaf.file is not None else leaf.function
     lock = dump.threads[waiters[0]].blocked_on
     known = lock is not None or verdicts[waiters[0]].kind == "lock-wait"
-    places = {place for index in waiters if (place := _python_leaf(dump.threads[index])) is not None}
+    leaves = (place or _python_leaf(dump.threads[index]) for index in waiters)
+    places = {one for one in leaves if one is not None}
     inside = _inside(dump, verdicts, leaf, set(waiters), places)
     if not known and not inside:
         return None  # nothing but a line in common: they may well sleep or compute there
@@ -289,7 +317,8 @@ def _convoy(dump: Dump, verdicts: Sequence[Verdict], waiters: list[int]) -> Conv
         names = ", ".join(f'"{dump.threads[i].label}"' for i in inside[:3])
         reason = f"{stand}; {len(inside)} threads are inside the same code and any may hold it: {names}"
     else:
-        reason = f"{stand}; CPython records no owner, and no thread is inside the same code"
+        who = "CPython" if dump.family == "python" else "the runtime"
+        reason = f"{stand}; {who} records no owner, and no thread is inside the same code"
     return Convoy(
         id=where if lock is None or lock.id is None else lock.id,
         lock=f"lock taken in {leaf.function}",
@@ -340,6 +369,8 @@ def _in_function(
 def _in_class(dump: Dump, verdicts: Sequence[Verdict], place: Frame, waiters: set[int]) -> list[int]:
     """Threads in another function of the same class."""
     owner = place.function.rpartition(".")[0]
+    if dump.family == "go" and "." not in owner.rpartition("/")[2]:
+        return []  # a package of Go has many locks
     return [
         index
         for index, verdict in enumerate(verdicts)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from threaddump.classify import CLASS_INIT, Verdict, is_class_init, is_unnamed_class
 from threaddump.groups import QUIET, integration, lock_id
 from threaddump.report import OF_SOURCE, Basis, ContendedLock, Owner
-from threaddump.waits.convoys import Convoy
+from threaddump.waits.convoys import GO_LOCKS, Convoy
 from threaddump_parsers.model import Dump, Lock, Thread
 
 INITIALISER = "this thread is inside the class's initialiser"
@@ -92,7 +92,7 @@ def lock_type(lock: Lock) -> str:
         return "other"
     if is_class_init(lock):
         return "class-init"
-    if lock.class_name.startswith("_thread."):
+    if lock.class_name in GO_LOCKS or lock.class_name.startswith("_thread."):
         return "other"
     return "synchronizer" if lock.class_name.startswith("java.util.concurrent.") else "monitor"
 
@@ -110,8 +110,8 @@ def wanted_locks(
 
 
 def ownable(lock: Lock) -> bool:
-    """A lock of java.util.concurrent: the JVM lists its owner apart from the frames, or not at all."""
-    return lock.class_name.startswith("java.util.concurrent.locks.")
+    """A lock whose owner stands apart from the frames or nowhere: of java.util.concurrent, or of Go."""
+    return lock.class_name.startswith("java.util.concurrent.locks.") or lock.class_name in GO_LOCKS
 
 
 def contended_locks(
@@ -162,6 +162,8 @@ def _why_unowned(lock: Lock, dump: Dump, *, virtual: bool) -> str:
     kind = lock_type(lock)
     if kind == "class-init":
         return "the JVM does not print who runs a class initialiser, and no thread is seen inside it"
+    if lock.class_name in GO_LOCKS:
+        return "Go records no owner of a lock, and no goroutine is seen inside the code that takes it"
     if kind == "other":
         return "CPython records no owner of a lock"
     if kind == "monitor":
