@@ -62,17 +62,19 @@ def check(content: bytes, names: list[str]) -> None:
     assert [essence(dump) for dump in reports(content)] == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.sampled_from(SMALL), st.integers(1, 3)), min_size=2, max_size=5))
 def test_any_dumps_with_a_log_between_them(parts: list[tuple[str, int]]) -> None:
     assume(can_be_told_apart([name for name, _ in parts]))
     check(b"".join(b"".join(lines_of(name)) + LOG * logs for name, logs in parts), [name for name, _ in parts])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.sampled_from(TEXT), st.sampled_from(TEXT), st.sampled_from(WRAPPED), st.integers(1, 2))
 def test_a_wrapped_dump_after_a_plain_one(plain: str, wrapped: str, wrapper: str, logs: int) -> None:
     assume(can_be_told_apart([plain, wrapped]))
+    # A profile has no line that says that one begins: it is not looked for within another dump.
+    assume(not wrapped.startswith(("austin/", "folded/")))
     # Where a blank line is a time stamp, it looks like the title of such a dump.
     assume(not (wrapper == "kubectl-timestamps" and wrapped.startswith("jcmd-plain/")))
     content = b"".join(lines_of(plain)) + LOG * logs + b"".join(WRAPPERS[wrapper](lines_of(wrapped)))

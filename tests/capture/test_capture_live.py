@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -231,12 +232,12 @@ def test_a_process_in_namespaces_of_its_own(classes: Path, tmp_path: Path) -> No
     """A container's view: pid 1 or near it, a /tmp of its own, a network of its own with the peer in it."""
     require_root()
     unshare = require("unshare")
-    script = (
-        "mount -t tmpfs none /tmp && ip link set lo up && "
-        f"{sys.executable} -c \"import socket, time; s = socket.create_server(('127.0.0.9', 7001), backlog=50); "
-        "print('listening', flush=True); time.sleep(300)\" & "
-        f"sleep 1; exec {' '.join(java(classes, 'http://127.0.0.9:7001/'))}"
+    # The server listens before the JVM is started.
+    server = (
+        "import socket, subprocess; s = socket.create_server(('127.0.0.9', 7001), backlog=50); "
+        f"subprocess.run({java(classes, 'http://127.0.0.9:7001/')!r})"
     )
+    script = f"mount -t tmpfs none /tmp && ip link set lo up && exec {sys.executable} -c {shlex.quote(server)}"
     command = [unshare, "--pid", "--mount", "--net", "--uts", "--fork", "--kill-child", "sh", "-c", script]
     with process(command) as running:
         pid = eventually(lambda: _descendant(running.pid, "java"), "the JVM")

@@ -52,6 +52,8 @@ def processes(dumps: Sequence[tuple[DumpReport, Snapshot]]) -> list[Process]:
 def _alike(one: tuple[DumpReport, Snapshot], other: tuple[DumpReport, Snapshot]) -> bool:
     if one[0].family != other[0].family or one[0].format != other[0].format or one[1].marks:
         return False
+    if one[0].family not in {"jvm", "python"} and one[0].source != other[0].source:
+        return False  # goroutines have numbers and no names: those of any two processes are alike
     first, second = one[1].threads, other[1].threads
     common = sum(id in second and second[id].name == seen.name for id, seen in first.items())
     return common >= ALIKE * max(min(len(first), len(second)), 1)
