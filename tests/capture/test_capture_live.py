@@ -232,12 +232,13 @@ def test_a_process_in_namespaces_of_its_own(classes: Path, tmp_path: Path) -> No
     """A container's view: pid 1 or near it, a /tmp of its own, a network of its own with the peer in it."""
     require_root()
     unshare = require("unshare")
-    # The server listens before the JVM is started.
+    # The server listens before the JVM is started, and its interpreter may itself be below the /tmp that is hidden.
     server = (
         "import socket, subprocess; s = socket.create_server(('127.0.0.9', 7001), backlog=50); "
+        "subprocess.run(['mount', '-t', 'tmpfs', 'none', '/tmp'], check=True); "
         f"subprocess.run({java(classes, 'http://127.0.0.9:7001/')!r})"
     )
-    script = f"mount -t tmpfs none /tmp && ip link set lo up && exec {sys.executable} -c {shlex.quote(server)}"
+    script = f"ip link set lo up && exec {sys.executable} -c {shlex.quote(server)}"
     command = [unshare, "--pid", "--mount", "--net", "--uts", "--fork", "--kill-child", "sh", "-c", script]
     with process(command) as running:
         pid = eventually(lambda: _descendant(running.pid, "java"), "the JVM")
