@@ -155,6 +155,16 @@ def analyze(
         bool, typer.Option("--strict", help="Exit with 3 if the input has problems: unread lines, missing threads.")
     ] = False,
     stuck_after: StuckAfterOption = 5.0,
+    services: Annotated[
+        list[str] | None,
+        typer.Option("--service", metavar="NAME=FILE", help="Dumps of a service: a file, folder or glob. Repeat it."),
+    ] = None,
+    calls: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--calls", metavar="CALLER:CALLED", help="One service calls the other, where no address shows it."
+        ),
+    ] = None,
     rules: RulesOption = None,
     no_rules: NoRulesOption = False,
     apps: AppOption = None,
@@ -170,6 +180,7 @@ def analyze(
       threaddump analyze dump.txt
       py-spy dump --pid 123 | threaddump analyze
       kubectl exec POD -- jcmd 1 Thread.print -l | threaddump analyze -f markdown
+      threaddump analyze --service frontend='fe*.txt' --service orders='om*.txt'
     """
     from threaddump.analysis import analyze as analyze_sources
 
@@ -185,10 +196,20 @@ def analyze(
         else:
             skipped += 1
 
-    sources = expand(files or [])
+    named: dict[str, str] = {}
+    sources = expand(files or []) if files or not services else []
+    if services:
+        from threaddump.tiers.services import service_sources
+
+        sources, named = service_sources(services, sources)
+    pairs: list[tuple[str, str]] = []
+    if calls:
+        from threaddump.tiers.services import called
+
+        pairs = called(calls)
     # A run is short and makes no cycles worth collecting: the collector would only walk the threads again and again.
     gc.disable()
-    report = analyze_sources(sources, on_error, own, stuck_after, roots)
+    report = analyze_sources(sources, on_error, own, stuck_after, roots, named, pairs)
     for error in failed:
         _complain(error)
     if skipped:

@@ -645,9 +645,12 @@ class Selection:
 
 
 def select(report: Report) -> Selection:
-    """Choose the dumps to show in full: of a series the last one, for what they say together is shown before it."""
+    """Choose the dumps to show in full: of a series the last one, of tiers the one to act on.
+
+    What they say together is shown before it.
+    """
     earlier = {dump for series in report.series for dump in series.dumps[:-1]}
-    if len(report.dumps) <= FULL_DUMPS and not earlier:
+    if len(report.dumps) <= FULL_DUMPS and not earlier and not report.tiers:
         return Selection(report.dumps, [], 0, 0)
 
     def badness(dump: DumpReport) -> tuple[int, int]:
@@ -656,6 +659,11 @@ def select(report: Report) -> Selection:
 
     serious = [d for d in report.dumps if not is_calm(d) and d.duplicate_of is None and d.id not in earlier]
     full = sorted(serious, key=badness)[:FULL_DUMPS]
+    if report.tiers:
+        # The cascade has told of each tier: in full only where to act, for the dumps above it show waiters.
+        last = [report.cascades[0].tiers[-1]]
+        of_end = [dump for tier in report.tiers if tier.service in last for dump in serious if dump.id in tier.dumps]
+        full = sorted(of_end, key=badness)[:1] or full[:1]
     listed = report.dumps[:LISTED_DUMPS]
     return Selection(full, listed, len(report.dumps) - len(listed), len(report.dumps) - len(full))
 
@@ -782,7 +790,8 @@ def evidence_words(evidence: Sequence[Evidence], limit: int) -> str:
     places = []
     for item in evidence[:limit]:
         if item.thread is not None:
-            places.append(thread_words(item.thread, item.line))
+            of_dump = f" of {clean(item.dump, 20)}" if item.dump is not None else ""
+            places.append(thread_words(item.thread, item.line) + of_dump)
         else:
             places.append(f"line {item.line}" + (f": {clip(clean(item.text.strip(), 300), 60)}" if item.text else ""))
     if len(evidence) > limit:
