@@ -137,7 +137,7 @@ def target_words(call: TierCall) -> str:
     addresses = ", ".join(counted) + (f" and {more} more" if more > 0 else "")
     if call.service is not None:
         return clean(call.service, 100) + (f" at {addresses}" if addresses else "")
-    return addresses or "a service that nothing here names"
+    return addresses or (f"the service behind {_prose(call.caller)}" if call.caller else "a service that nothing names")
 
 
 def _end(cascade: Cascade, last: Tier, indent: int, width: int) -> Iterator[Line]:
@@ -150,7 +150,7 @@ def _end(cascade: Cascade, last: Tier, indent: int, width: int) -> Iterator[Line
         return
     name = shorten(clean(call.service or "?", 200), _NAME_WIDTH)
     head: Line = [("  ", ""), (name, "strong"), (" " * max(indent - 2 - cells(name), 1), "")]
-    what = "" if call.service else f"{target_words(call)}, "
+    what = f"{target_words(call)}, " if call.service is None else ""
     yield from hang(
         head, [(f"{what}of which no dump is here", "strong"), ("  <- act here first", "label")], width, indent
     )

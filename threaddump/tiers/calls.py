@@ -22,24 +22,9 @@ from threaddump.findings.facts import short
 from threaddump.report import CallBasis, DumpReport, Evidence, Group, TierCall, WaitNode
 from threaddump.tiers.outlines import Network, Outline
 
-SERVICES = frozenset(
-    {
-        "http",
-        "http2",
-        "grpc",
-        "soap",
-        "rmi",
-        "tcp",
-        "tls",
-        "thrift",
-        "dubbo",
-        "ejb",
-        "corba",
-        "hessian",
-        "t3",
-        "websocket",
-    }
-)
+SERVICES = frozenset({
+    "http", "http2", "grpc", "soap", "rmi", "tcp", "tls", "thrift", "dubbo", "ejb", "corba", "hessian", "t3", "websocket",
+})  # fmt: skip
 """Systems of calls that may go to a service of one's own; what else is called is a database, a queue, a cache."""
 GENERAL = frozenset({
     "abstract", "access", "adapter", "after", "agent", "answer", "api", "app", "application", "apply", "around",
@@ -338,9 +323,9 @@ class _Names:
             class_words = _telling(words_of(_class(each))) - self._of_name[caller]
             class_words = {word for word in class_words if word not in mine}
             if class_words and depth == 0:
-                return self._unique(caller, class_words, f"the client's code names it: {short(each)}")
+                return self._unique(caller, class_words, f"the client is named after it: {short(each)}")
             method_words = _telling(words_of(_method(each)))
-            found = self._unique(caller, method_words, f"the call is made for it, by its name: {short(each)}")
+            found = self._unique(caller, method_words, f"named after what it serves: {short(each)}")
             if found is not None:
                 return found
         return None

@@ -118,13 +118,13 @@ def _holds(report: DumpReport) -> list[TierHold]:
             continue
         # Those that wait directly, the most of them first, tell what it is that the root holds.
         first = max(chain.tree, key=lambda node: node.count, default=None)
-        lock = first.lock_class or classes.get(first.lock or "", first.lock) if first is not None else None
+        held = first.lock_class or classes.get(first.lock or "", first.lock) if first is not None else None
         found.append(
             TierHold(
                 dump=report.id,
                 thread=root.threads[0] if root.count == 1 else None,
                 line=root.lines[0] if root.lines else 0,
-                what=short_class(lock) if lock is not None else f"what {root.count} threads do",
+                what=short_class(held) if held is not None else f"what {root.count} threads do",
                 waiting=chain.waiting,
                 kind=root.kind,
                 place=short(root.caller or root.blocking_frame),
