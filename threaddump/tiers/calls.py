@@ -23,7 +23,8 @@ from threaddump.report import CallBasis, DumpReport, Evidence, Group, TierCall, 
 from threaddump.tiers.outlines import Network, Outline
 
 SERVICES = frozenset({
-    "http", "http2", "grpc", "soap", "rmi", "tcp", "tls", "thrift", "dubbo", "ejb", "corba", "hessian", "t3", "websocket",
+    "http", "http2", "grpc", "soap", "rmi", "tcp", "tls", "thrift", "dubbo", "ejb", "corba", "hessian", "t3",
+    "websocket",
 })  # fmt: skip
 """Systems of calls that may go to a service of one's own; what else is called is a database, a queue, a cache."""
 GENERAL = frozenset({
@@ -397,7 +398,7 @@ def _example(part: _Joined) -> Evidence | None:
     group = part.group
     if not group.threads or not group.lines:
         return None
-    return Evidence(group.threads[0], group.lines[0], group.caller or group.blocking_frame or "", part.dump.id)
+    return Evidence(group.threads[0], group.lines[0], group.caller or group.blocking_frame or "", dump=part.dump.id)
 
 
 def by_service(instances: Sequence[Instance]) -> Mapping[str, list[Instance]]:

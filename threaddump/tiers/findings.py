@@ -43,7 +43,7 @@ def _cascade(cascade: Cascade, tiers: Sequence[Tier]) -> Iterable[Finding]:
     of = f"{len(waiting)} tiers" if len(waiting) > 1 else waiting[0].service
     beyond = [] if cascade.circle or cascade.end in cascade.tiers else [cascade.end or "?"]
     path = " -> ".join([*cascade.tiers, *beyond])
-    yield _finding(
+    yield finding(
         "cascade",
         severity,
         f"{path}: {cascade.waiting} threads of {of} wait in the end for {cascade.end_words}",
@@ -58,7 +58,7 @@ def _cascade(cascade: Cascade, tiers: Sequence[Tier]) -> Iterable[Finding]:
             "its calls do not end by themselves"
             for tier in waiting[-1:]
         ],
-        [Evidence(hold.thread, hold.line, hold.what, hold.dump)]
+        [Evidence(hold.thread, hold.line, hold.what, dump=hold.dump)]
         if hold is not None and hold.thread is not None
         else [],
     )
@@ -96,7 +96,7 @@ def _free(cascade: Cascade, tiers: Sequence[Tier]) -> Iterable[Finding]:
     end = tiers[-1]
     waiting = [tier for tier in tiers if tier.waits_for is not None and tier.waits_for.service == end.service]
     count = sum(tier.waits_for.weight for tier in waiting if tier.waits_for is not None)
-    yield _finding(
+    yield finding(
         "called-tier-free",
         severity,
         f"{count} threads wait for {end.service}, and {end.idle} of {end.serving} {end.serving_words} there are idle",
@@ -121,7 +121,7 @@ def _imbalance(cascade: Cascade, tiers: Sequence[Tier]) -> Iterable[Finding]:
             continue
         parts = " and ".join(f"{other.serving} of {other.service}" for other in above if other.serving)
         held = _severity(above) is not None and not cascade.end_free
-        yield _finding(
+        yield finding(
             "tier-imbalance",
             "medium" if held else "low",
             f"{leaning} threads lean on {tier.serving}: {parts} on {tier.service}",
@@ -156,7 +156,7 @@ def _counted(tier: Tier) -> str:
     return f"Counted in the dumps here: {tier.instances} instance{'s' * (not one)} of {tier.service}."
 
 
-def _finding(
+def finding(
     rule: str,
     severity: Severity,
     title: str,
