@@ -26,7 +26,9 @@ def summary(report: Report) -> str:
 def lines(report: Report, width: int) -> Iterator[Line]:
     """The cascades, each from its user-facing tier to its end."""
     tiers = {tier.service: tier for tier in report.tiers}
-    indent = min(max(cells(_name(tier)) for tier in report.tiers), _NAME_WIDTH) + 4
+    ends = [tier.waits_for.service for tier in report.tiers if tier.waits_for is not None]
+    names = [*tiers, *(name for name in ends if name is not None)]
+    indent = min(max(cells(_name(name)) for name in names), _NAME_WIDTH, width // 3) + 4
     for number, cascade in enumerate(report.cascades):
         if number:
             yield []
@@ -39,8 +41,14 @@ def lines(report: Report, width: int) -> Iterator[Line]:
             yield from hang([("  ", ""), ("act first", "label")], body, width, max(indent, 13))
 
 
-def _name(tier: Tier) -> str:
-    return shorten(clean(tier.service, 200), _NAME_WIDTH)
+def _name(name: str) -> str:
+    return clean(name, 200)
+
+
+def _head(name: str, indent: int) -> Line:
+    """A tier's name in the column of the names."""
+    shown = shorten(_name(name), indent - 4)
+    return [("  ", ""), (shown, "strong"), (" " * (indent - 2 - cells(shown)), "")]
 
 
 def _prose(text: str) -> str:
@@ -48,10 +56,9 @@ def _prose(text: str) -> str:
 
 
 def _tier(tier: Tier, cascade: Cascade, position: int, indent: int, width: int) -> Iterator[Line]:
-    name = _name(tier)
     last = position == len(cascade.tiers) - 1
     first_here = cascade.act_on in {tier.service, cascade.end_words} and cascade.end_here and last
-    head: Line = [("  ", ""), (name, "strong"), (" " * max(indent - 2 - cells(name), 1), "")]
+    head = _head(tier.service, indent)
     body: list[Segment] = [(_size(tier), "strong")]
     if first_here and not cascade.circle:
         body.append(("  <- act here first", "label"))
@@ -148,8 +155,7 @@ def _end(cascade: Cascade, last: Tier, indent: int, width: int) -> Iterator[Line
     call = last.waits_for
     if call is None:
         return
-    name = shorten(clean(call.service or "?", 200), _NAME_WIDTH)
-    head: Line = [("  ", ""), (name, "strong"), (" " * max(indent - 2 - cells(name), 1), "")]
+    head = _head(call.service or "?", indent)
     what = f"{target_words(call)}, " if call.service is None else ""
     yield from hang(
         head, [(f"{what}of which no dump is here", "strong"), ("  <- act here first", "label")], width, indent

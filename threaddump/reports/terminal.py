@@ -279,7 +279,8 @@ def _findings(dump: DumpReport, width: int, top: int) -> Iterator[Line]:
         yield [(" " * _BADGE, ""), (f"... {plural(len(cut), 'more finding')}: {which}", "dim")]
     if untold:
         yield []
-        yield [(" " * _BADGE, ""), (f"... {plural(len(untold), 'more step')} to take: --format markdown", "dim")]
+        more = f"... {plural(len(untold), 'more step')} to take: --format markdown"
+        yield from hang([], [(more, "dim")], width, _BADGE)
 
 
 def _steps(

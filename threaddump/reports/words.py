@@ -374,7 +374,7 @@ class Phrases:
             notes.append(f"in {self.frame(group.blocking_frame)}" if group.caller and group.blocking_frame else None)
         notes.append(timeout_words(group.kind, group.phase, group.timed))
         if group.endpoints:
-            notes.append(f"to {endpoint_words(group.endpoints)}")
+            notes.append(f"to {clean(endpoint_words(group.endpoints))}")
         if group.kind == "unknown" and set(group.states) & _SAID_STATES:
             notes.append(clean(", ".join(group.states), 60))
         if group.waiting is not None:

@@ -156,4 +156,4 @@ def _place(verdict: Verdict) -> Place:
 
 def _path(stack: Sequence[Frame], caller: str | None, classifier: Classifier) -> int:
     start = next((at for at, frame in enumerate(stack) if classifier.shown(frame) == caller), 0)
-    return crc32("\n".join(f"{frame.function}:{frame.line}" for frame in stack[start:]).encode())
+    return crc32("\n".join(f"{frame.function}:{frame.line}" for frame in stack[start:]).encode("utf-8", "replace"))

@@ -31,7 +31,7 @@ GENERAL = frozenset({
     "abstract", "access", "adapter", "after", "agent", "answer", "api", "app", "application", "apply", "around",
     "async", "await", "back", "backend", "base", "bean", "before", "call", "caller", "calls", "client", "clients",
     "com", "common", "config", "conn", "connect", "connection", "connections", "connector", "context", "control",
-    "controller", "core", "create", "dao", "default", "delegate", "dispatch", "do", "domain", "edge", "endpoint",
+    "controller", "core", "create", "dao", "default", "delegate", "dispatch", "do", "domain", "edge", "end", "endpoint",
     "exchange", "execute", "executor", "facade", "factory", "fetch", "filter", "find", "front", "frontend", "gateway",
     "get", "grpc", "handle", "handler", "handlers", "helper", "http", "https", "impl", "integration", "interceptor",
     "internal", "invoke", "io", "java", "job", "json", "lambda", "lib", "load", "local", "main", "make", "manager",
@@ -317,12 +317,11 @@ class _Names:
         """The one service that a call's code names, and why."""
         if frame is None:
             return None
-        mine = "".join(words_of(caller))
+        mine = " ".join([*words_of(caller), *self._all(caller)])
         frames = next((i.outline.callers[frame] for i in own if frame in i.outline.callers), (frame,))
         for depth, each in enumerate(frames or (frame,)):
             # Further out a class tells what is served there, a method what is done.
-            class_words = _telling(words_of(_class(each))) - self._of_name[caller]
-            class_words = {word for word in class_words if word not in mine}
+            class_words = {word for word in _telling(words_of(_class(each))) if word not in mine}
             if class_words and depth == 0:
                 return self._unique(caller, class_words, f"the client is named after it: {short(each)}")
             method_words = _telling(words_of(_method(each)))
