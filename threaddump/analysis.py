@@ -50,6 +50,19 @@ def analyze(
     the application's own source code, which is read for what C calls of Python are. ``services`` names the
     service of a source, by the source's name, and ``calls`` says which service calls which.
     """
+    return analyze_and_keep(sources, on_error, rules, stuck_after, source_roots, services, calls)[0]
+
+
+def analyze_and_keep(
+    sources: Iterable[Source],
+    on_error: Callable[[Source, InputError], None],
+    rules: Rules | None = None,
+    stuck_after: float = STUCK_AFTER,
+    source_roots: Sequence[str] = (),
+    services: Mapping[str, str] | None = None,
+    calls: Sequence[tuple[str, str]] = (),
+) -> tuple[Report, list[tuple[DumpReport, Snapshot]]]:
+    """As ``analyze``, with what other dumps are compared with."""
     report = Report(rules=list(rules.names) if rules is not None else [])
     analyzed: list[Analyzed] = []
     pairs = _Pairs()
@@ -94,7 +107,7 @@ def analyze(
     single = [dump for dump in report.dumps if dump.duplicate_of is None]
     if len(single) == 1 and single[0].series_hint is not None:
         single[0].hints.append(single[0].series_hint)
-    return report
+    return report, snapshots
 
 
 Fingerprint = tuple[str, str | None, int | None, int, int, int]

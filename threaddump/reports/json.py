@@ -54,7 +54,7 @@ def write(report: Report, out: TextIO) -> None:
     """Write the report as one JSON object."""
     import threaddump
 
-    unicode = (getattr(out, "encoding", None) or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8")
+    unicode = _is_unicode(out)
     dumps = report.dumps
     out.write("{\n")
     out.write(f'"schema": {_text(SCHEMA, unicode)},\n"version": {_text(threaddump.__version__, unicode)}')
@@ -80,6 +80,17 @@ def write(report: Report, out: TextIO) -> None:
             separator = ",\n"
         out.write("]" if separator == "\n" else "\n]")
     out.write("\n}\n")
+
+
+def write_object(value: _Object, out: TextIO) -> None:
+    """Write an object with one of its fields on each line, as harmless as a report is."""
+    unicode = _is_unicode(out)
+    fields = (f"{_text(key, unicode)}: {_text(field, unicode)}" for key, field in value.items())
+    out.write("{\n" + ",\n".join(fields) + "\n}\n")
+
+
+def _is_unicode(out: TextIO) -> bool:
+    return (getattr(out, "encoding", None) or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8")
 
 
 def _text(value: object, unicode: bool) -> str:
@@ -331,7 +342,7 @@ def _findings(report: Report) -> Iterator[_Object]:
     ]
     found += [(dump, finding) for dump in report.dumps for finding in dump.findings]
     for dump, finding in sorted(found, key=lambda pair: SEVERITIES.index(pair[1].severity)):
-        yield _finding(dump, finding)
+        yield finding_object(finding, dump)
 
 
 def _series(series: Series) -> _Object:
@@ -464,7 +475,8 @@ def _stuck(thread: StuckThread) -> _Object:
     }
 
 
-def _finding(dump: DumpReport | None, finding: Finding) -> _Object:
+def finding_object(finding: Finding, dump: DumpReport | None = None) -> _Object:
+    """A finding as the report has it."""
     return {
         "id": finding.id,
         "severity": finding.severity,

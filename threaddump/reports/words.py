@@ -54,6 +54,8 @@ QUIET_KINDS = ("idle", "runtime")
 COMPACT: tuple[Severity, ...] = ("low", "info")
 """Severities whose findings take one line."""
 _MILD_KINDS = ("sleep", "running", "unknown")
+WAITING_KINDS = tuple(kind for kind in KINDS if kind not in (*QUIET_KINDS, *_MILD_KINDS))
+"""Kinds of threads that wait for something that somebody owes them."""
 
 _PHASES = {
     "read": "waiting for the response",
@@ -606,7 +608,7 @@ def cap(items: Sequence[T], top: int) -> tuple[Sequence[T], Sequence[T]]:
 
 def is_waiting(group: Group) -> bool:
     """The threads of the group wait for something that somebody owes them."""
-    return group.kind not in QUIET_KINDS and group.kind not in _MILD_KINDS
+    return group.kind in WAITING_KINDS
 
 
 def group_rank(group: Group) -> tuple[int, int]:
