@@ -132,7 +132,7 @@ def printed(made: Dump, name: str) -> str:
 
 def emitted() -> set[str]:
     """Ids that the rules can emit: of findings they make, and of the tables they make findings from."""
-    paths = [*RULES.glob("*.py"), RULES.parent / "series" / "findings.py"]
+    paths = [*RULES.glob("*.py"), *(RULES.parent / package / "findings.py" for package in ("series", "tiers"))]
     trees = [ast.parse(path.read_text("utf-8")) for path in paths]
     tables = {
         node.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import chain
@@ -41,12 +41,28 @@ def analyze(
     rules: Rules | None = None,
     stuck_after: float = STUCK_AFTER,
     source_roots: Sequence[str] = (),
+    services: Mapping[str, str] | None = None,
+    calls: Sequence[tuple[str, str]] = (),
 ) -> Report:
     """Read and analyse every source. Inputs that cannot be used are handed to ``on_error``, the rest goes on.
 
     A call that waits for ``stuck_after`` seconds is stuck: what a captured dump tells. ``source_roots``: folders with
-    the application's own source code, which is read for what C calls of Python are.
+    the application's own source code, which is read for what C calls of Python are. ``services`` names the
+    service of a source, by the source's name, and ``calls`` says which service calls which.
     """
+    return analyze_and_keep(sources, on_error, rules, stuck_after, source_roots, services, calls)[0]
+
+
+def analyze_and_keep(
+    sources: Iterable[Source],
+    on_error: Callable[[Source, InputError], None],
+    rules: Rules | None = None,
+    stuck_after: float = STUCK_AFTER,
+    source_roots: Sequence[str] = (),
+    services: Mapping[str, str] | None = None,
+    calls: Sequence[tuple[str, str]] = (),
+) -> tuple[Report, list[tuple[DumpReport, Snapshot]]]:
+    """As ``analyze``, with what other dumps are compared with."""
     report = Report(rules=list(rules.names) if rules is not None else [])
     analyzed: list[Analyzed] = []
     pairs = _Pairs()
@@ -66,6 +82,7 @@ def analyze(
     seen: dict[Fingerprint, list[DumpReport]] = {}
     snapshots: list[tuple[DumpReport, Snapshot]] = []
     for dump, fingerprints, state in pairs.joined(analyzed):
+        dump.service = (services or {}).get(dump.source, dump.service)
         dump.rename(f"d{len(report.dumps) + 1}")
         for fingerprint in fingerprints:
             alike = seen.setdefault(fingerprint, [])
@@ -83,10 +100,14 @@ def analyze(
         report.series = series(snapshots)
         for each in report.series:
             each.findings = sorted(over_time(each), key=lambda finding: SEVERITIES.index(finding.severity))
+    if services or calls or len({dump.service for dump in report.dumps} - {None}) > 1:
+        from threaddump.tiers.cascades import find_tiers
+
+        report.tiers, report.cascades = find_tiers(snapshots, report.series, calls, bool(services))
     single = [dump for dump in report.dumps if dump.duplicate_of is None]
     if len(single) == 1 and single[0].series_hint is not None:
         single[0].hints.append(single[0].series_hint)
-    return report
+    return report, snapshots
 
 
 Fingerprint = tuple[str, str | None, int | None, int, int, int]

@@ -69,9 +69,13 @@ def waiting_words(endpoints: Sequence[Endpoint]) -> str:
     if not spans:
         return ""
     least, most = min(span[0] for span in spans), max(span[2] for span in spans)
-    if span_words(least) == span_words(most):
-        return f"for {span_words(most)}"
-    return f"for {span_words(least)} to {span_words(most)} (median {span_words(spans[0][1])})"
+    return f"for {waiting_span((least, spans[0][1], most))}"
+
+
+def waiting_span(waiting_ms: tuple[int, int, int]) -> str:
+    """``4.8 s to 96 s (median 61 s)`` of least, median and most."""
+    least, median, most = map(span_words, waiting_ms)
+    return most if least == most else f"{least} to {most} (median {median})"
 
 
 def span_words(milliseconds: float) -> str:
@@ -237,6 +241,8 @@ class Evidence:
     text: str
     source: str | None = None
     """Where a dump was made of two: the source of the line, if it is not the dump's."""
+    dump: str | None = None
+    """Its id, where the finding is about several dumps."""
 
 
 @dataclass(slots=True)
@@ -411,6 +417,123 @@ class Series:
     """What no single dump shows."""
 
 
+CallBasis = Literal["reported", "given", "inferred"]
+"""How it is known which service a call goes to: by the kernel's addresses, from the command line, concluded by us."""
+
+
+@dataclass(slots=True)
+class TierCall:
+    """The calls of a tier to one other service."""
+
+    service: str | None
+    """None where it is not known which service that is."""
+    here: bool
+    """Whether a dump of it is in this report."""
+    caller: str | None
+    """The application frame that makes most of these calls."""
+    integration: Integration | None
+    timed: bool | None
+    threads: int
+    behind: int
+    """Threads that wait behind these calls."""
+    pool_waits: int
+    """How many of those for a slot of a pool."""
+    addresses: dict[str, int]
+    """Address to the threads that wait for it, those with the most first; captured dumps have it."""
+    missing: list[str]
+    """Addresses of which no dump is here, although the service is."""
+    waiting_ms: tuple[int, int, int] | None
+    basis: CallBasis
+    reason: str
+    example: Evidence | None = None
+    """A thread that makes this call."""
+
+    @property
+    def weight(self) -> int:
+        """All threads that wait for it in the end."""
+        return self.threads + self.behind
+
+    @property
+    def address(self) -> str | None:
+        return next(iter(self.addresses), None)
+
+
+@dataclass(slots=True)
+class TierHold:
+    """What holds up threads within a tier: a lock, or another thread."""
+
+    dump: str
+    thread: str | None
+    """The owner; None where it is not known."""
+    line: int
+    what: str
+    """The lock, or what the threads do that all wait for."""
+    waiting: int
+    kind: str | None
+    """What the owner does meanwhile,"""
+    place: str | None
+    """and where."""
+    evidence: Basis
+
+
+@dataclass(slots=True)
+class Tier:
+    """The instances of a service, as their dumps show them at one moment."""
+
+    service: str
+    instances: int
+    """Processes with a dump."""
+    dumps: list[str]
+    """The last one of each process, which is what is counted."""
+    earlier: list[str]
+    """Dumps of the same processes that are not counted again."""
+    threads: int
+    request_threads: int
+    serving: int
+    """Threads that serve: the request threads, or the largest pool where none are known."""
+    serving_words: str
+    blocked: int
+    """How many of these wait for something that somebody owes them."""
+    idle: int
+    """How many have nothing to do."""
+    by_kind: dict[str, int]
+    """Of all threads,"""
+    serving_by_kind: dict[str, int]
+    """and of those that serve."""
+    calls: list[TierCall]
+    holds: list[TierHold]
+    waits_for: TierCall | None
+    """The call that most of its waiting threads wait for in the end."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def blocked_share(self) -> float:
+        return self.blocked / self.serving if self.serving else 0.0
+
+
+@dataclass(slots=True)
+class Cascade:
+    """Tiers that lead to one end, the user-facing ones first."""
+
+    tiers: list[str]
+    circle: bool
+    """The last ones wait for each other."""
+    end: str | None
+    """The service or address at the end; None where only the call to it is known."""
+    end_here: bool
+    """Whether a dump of the end is in this report."""
+    end_words: str
+    """The end in words."""
+    end_free: bool
+    """The end has threads to spare: what is waited for is not in its dumps."""
+    waiting: int
+    """All threads of the tiers before it that wait for the end."""
+    act_on: str | None
+    """Where to act first; None where nothing is held up."""
+    why: str
+    findings: list[Finding] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class Report:
     """The whole answer, one or more dumps."""
@@ -418,13 +541,17 @@ class Report:
     dumps: list[DumpReport] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
+    tiers: list[Tier] = field(default_factory=list)
+    """In the order of their cascades: the user-facing one first."""
+    cascades: list[Cascade] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
     """The user's own rules that were used: files, and options that say the same."""
 
     @property
     def findings(self) -> list[Finding]:
-        """Findings of all dumps, worst first; equal ones in the order of the dumps."""
+        """Findings on tiers, series and dumps, worst first; equal ones in the order of the dumps."""
         found = [
+            *(finding for each in self.cascades for finding in each.findings),
             *(finding for each in self.series for finding in each.findings),
             *(finding for dump in self.dumps for finding in dump.findings),
         ]

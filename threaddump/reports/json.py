@@ -15,11 +15,13 @@ from typing import Any, TextIO
 
 from threaddump.report import (
     SEVERITIES,
+    Cascade,
     Chain,
     ContendedLock,
     Deadlock,
     DumpReport,
     Endpoint,
+    Evidence,
     Finding,
     Group,
     Integration,
@@ -28,6 +30,8 @@ from threaddump.report import (
     Series,
     StuckThread,
     ThreadContainer,
+    Tier,
+    TierCall,
     WaitNode,
 )
 from threaddump.reports.words import group_rank, threads_below
@@ -50,7 +54,7 @@ def write(report: Report, out: TextIO) -> None:
     """Write the report as one JSON object."""
     import threaddump
 
-    unicode = (getattr(out, "encoding", None) or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8")
+    unicode = _is_unicode(out)
     dumps = report.dumps
     out.write("{\n")
     out.write(f'"schema": {_text(SCHEMA, unicode)},\n"version": {_text(threaddump.__version__, unicode)}')
@@ -62,7 +66,8 @@ def write(report: Report, out: TextIO) -> None:
         ("deadlocks", _deadlocks(dumps)),
         ("findings", _findings(report)),
         ("series", map(_series, report.series)),
-        ("tiers", ()),
+        ("tiers", map(_tier, report.tiers)),
+        ("cascades", map(_cascade, report.cascades)),
         ("problems", map(_problem, report.problems)),
         ("rules", report.rules),
     ]
@@ -75,6 +80,17 @@ def write(report: Report, out: TextIO) -> None:
             separator = ",\n"
         out.write("]" if separator == "\n" else "\n]")
     out.write("\n}\n")
+
+
+def write_object(value: _Object, out: TextIO) -> None:
+    """Write an object with one of its fields on each line, as harmless as a report is."""
+    unicode = _is_unicode(out)
+    fields = (f"{_text(key, unicode)}: {_text(field, unicode)}" for key, field in value.items())
+    out.write("{\n" + ",\n".join(fields) + "\n}\n")
+
+
+def _is_unicode(out: TextIO) -> bool:
+    return (getattr(out, "encoding", None) or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8")
 
 
 def _text(value: object, unicode: bool) -> str:
@@ -321,11 +337,12 @@ def _deadlock(dump: DumpReport, deadlock: Deadlock) -> _Object:
 
 def _findings(report: Report) -> Iterator[_Object]:
     found: list[tuple[DumpReport | None, Finding]] = [
-        (None, finding) for series in report.series for finding in series.findings
+        *((None, finding) for cascade in report.cascades for finding in cascade.findings),
+        *((None, finding) for series in report.series for finding in series.findings),
     ]
     found += [(dump, finding) for dump in report.dumps for finding in dump.findings]
     for dump, finding in sorted(found, key=lambda pair: SEVERITIES.index(pair[1].severity)):
-        yield _finding(dump, finding)
+        yield finding_object(finding, dump)
 
 
 def _series(series: Series) -> _Object:
@@ -371,6 +388,78 @@ def _series(series: Series) -> _Object:
     }
 
 
+def _tier(tier: Tier) -> _Object:
+    waits = tier.waits_for
+    return {
+        "service": tier.service,
+        "instances": tier.instances,
+        "dumps": tier.dumps,
+        "earlier_dumps": tier.earlier,
+        "threads": tier.threads,
+        "request_threads": tier.request_threads,
+        "by_kind": tier.by_kind,
+        "serving": {
+            "words": tier.serving_words,
+            "threads": tier.serving,
+            "blocked": tier.blocked,
+            "idle": tier.idle,
+            "by_kind": tier.serving_by_kind,
+        },
+        "calls": [_tier_call(call) for call in tier.calls],
+        "waits_on": None if waits is None else waits.service or waits.address,
+        "waits_in": waits and waits.caller,
+        "waiting": waits.weight if waits is not None else 0,
+        "holds": [
+            {
+                "dump": hold.dump,
+                "thread": hold.thread,
+                "line": hold.line,
+                "lock": hold.what,
+                "waiting": hold.waiting,
+                "kind": hold.kind,
+                "caller": hold.place,
+                "evidence": hold.evidence,
+            }
+            for hold in tier.holds
+        ],
+        "notes": tier.notes,
+    }
+
+
+def _tier_call(call: TierCall) -> _Object:
+    return {
+        "service": call.service,
+        "address": call.address,
+        "dumped": call.here,
+        "caller": call.caller,
+        "integration": _integration(call.integration),
+        "timed": call.timed,
+        "threads": call.threads,
+        "behind": call.behind,
+        "pool_waits": call.pool_waits,
+        "addresses": [
+            {"address": address, "threads": threads, "dumped": call.here and address not in call.missing}
+            for address, threads in call.addresses.items()
+        ],
+        "waiting_ms": call.waiting_ms and dict(zip(("min", "median", "max"), call.waiting_ms, strict=True)),
+        "basis": call.basis if call.service is not None else None,
+        "reason": call.reason or None,
+    }
+
+
+def _cascade(cascade: Cascade) -> _Object:
+    return {
+        "tiers": cascade.tiers,
+        "circle": cascade.circle,
+        "end": cascade.end,
+        "end_dumped": cascade.end_here,
+        "end_free": cascade.end_free,
+        "waiting": cascade.waiting,
+        "act_on": cascade.act_on,
+        "why": cascade.why or None,
+    }
+
+
 def _stuck(thread: StuckThread) -> _Object:
     return {
         "thread": thread.thread,
@@ -386,7 +475,8 @@ def _stuck(thread: StuckThread) -> _Object:
     }
 
 
-def _finding(dump: DumpReport | None, finding: Finding) -> _Object:
+def finding_object(finding: Finding, dump: DumpReport | None = None) -> _Object:
+    """A finding as the report has it."""
     return {
         "id": finding.id,
         "severity": finding.severity,
@@ -396,11 +486,13 @@ def _finding(dump: DumpReport | None, finding: Finding) -> _Object:
         "group": finding.group,
         "threads": finding.threads,
         "thread_names": finding.thread_names,
-        "evidence": [
-            {"thread": item.thread, "line": item.line, "text": item.text, "source": item.source}
-            for item in finding.evidence
-        ],
+        "evidence": [_evidence(item) for item in finding.evidence],
         "advice": finding.advice,
         "recovery": finding.recovery,
         "references": finding.references,
     }
+
+
+def _evidence(item: Evidence) -> _Object:
+    of_dump = {"dump": item.dump} if item.dump is not None else {}
+    return {"thread": item.thread, "line": item.line, "text": item.text, "source": item.source, **of_dump}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from threaddump.report import DumpReport, Finding, Group, Report, Series
-from threaddump.reports import over_time, words
+from threaddump.reports import across, over_time, words
 from threaddump.reports.text import Line, clean, plain, plural
 from threaddump.reports.words import Phrases, Row
 from threaddump_parsers.model import Problem
@@ -91,6 +91,8 @@ def _lines(report: Report, top: int) -> Iterator[str]:
         yield f"Own rules: {', '.join(map(code, report.rules))}"
         yield ""
     selection = words.select(report)
+    if report.tiers:
+        yield from _tiers(report, top)
     if selection.listed:
         yield inline(words.selection_words(report, selection))
         yield ""
@@ -105,6 +107,22 @@ def _lines(report: Report, top: int) -> Iterator[str]:
         yield from _problems(report.problems, top)
     if selection.rest:
         yield inline(words.rest_words(selection))
+
+
+def _tiers(report: Report, top: int) -> Iterator[str]:
+    yield f"## Tiers: {inline(across.summary(report))}"
+    yield ""
+    yield from _fenced([list(across.lines(report, _FENCE_WIDTH))])
+    apart = across.tiers_apart(report.cascades)
+    if apart:
+        yield inline(apart)
+        yield ""
+    kept, cut = words.cap([finding for each in report.cascades for finding in each.findings], top)
+    for finding in kept:
+        yield from _finding(finding)
+    if cut:
+        yield f"{plural(len(cut), 'more finding')} not shown."
+        yield ""
 
 
 def _series(series: Series, top: int) -> Iterator[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from threaddump.report import SEVERITIES, ContendedLock, DumpReport, Finding, Report, Severity
-from threaddump.reports import over_time, words
+from threaddump.reports import across, over_time, words
 from threaddump.reports.text import KEEP, Line, Segment, cells, clean, clip, hang, plain, plural, shorten
 from threaddump.reports.words import Phrases, Row
 from threaddump_parsers.model import Problem
@@ -54,7 +54,7 @@ _STYLES = {
 }
 """Colours never carry a meaning alone: the plain text says the same."""
 
-_ASCII = str.maketrans({"·": "-", "…": "~", "█": "#", "▏": "|", "└": "`", "├": "|", "│": "|", "─": "-"})
+_ASCII = str.maketrans({"·": "-", "…": "~", "█": "#", "▏": "|", "└": "`", "├": "|", "│": "|", "─": "-", "▼": "v"})
 
 
 def write(report: Report, out: TextIO, *, width: int, color: bool, top: int) -> None:
@@ -112,6 +112,7 @@ def lines(report: Report, *, width: int, top: int) -> Iterator[Line]:
     if report.rules:
         yield from hang([], [(f"Own rules: {', '.join(clean(name, 200) for name in report.rules)}", "dim")], width, 0)
     selection = words.select(report)
+    yield from _tiers(report, width, top)
     if selection.listed:
         yield from _overview(report, selection, width)
         yield []
@@ -128,6 +129,30 @@ def lines(report: Report, *, width: int, top: int) -> Iterator[Line]:
     if selection.rest:
         yield []
         yield from hang([], [(words.rest_words(selection), "dim")], width, 0)
+
+
+def _tiers(report: Report, width: int, top: int) -> Iterator[Line]:
+    """Where the cascade of the tiers ends: it stands before all that is said of single dumps."""
+    if not report.tiers:
+        return
+    yield [("TIERS", "heading"), ("  ", ""), (clip(across.summary(report), width - 7), "title")]
+    yield []
+    yield from across.lines(report, min(width, _MEASURE))
+    yield []
+    apart = across.tiers_apart(report.cascades)
+    if apart:
+        yield from hang([], [(apart, "dim")], width, 0)
+        yield []
+    findings, cut = words.cap([finding for each in report.cascades for finding in each.findings], top)
+    for finding in findings:
+        if finding.severity in words.COMPACT:
+            yield from _compact(finding, min(width, _MEASURE))
+        else:
+            yield from _finding(finding, finding.advice[:2], finding.recovery[:1], min(width, _MEASURE))
+        yield []
+    if cut:
+        yield [(f"  ... {plural(len(cut), 'more finding')}", "dim")]
+    yield [("─" * width, "tree")]
 
 
 def _series(report: Report, width: int, top: int) -> Iterator[Line]:
@@ -254,7 +279,8 @@ def _findings(dump: DumpReport, width: int, top: int) -> Iterator[Line]:
         yield [(" " * _BADGE, ""), (f"... {plural(len(cut), 'more finding')}: {which}", "dim")]
     if untold:
         yield []
-        yield [(" " * _BADGE, ""), (f"... {plural(len(untold), 'more step')} to take: --format markdown", "dim")]
+        more = f"... {plural(len(untold), 'more step')} to take: --format markdown"
+        yield from hang([], [(more, "dim")], width, _BADGE)
 
 
 def _steps(

@@ -54,6 +54,8 @@ QUIET_KINDS = ("idle", "runtime")
 COMPACT: tuple[Severity, ...] = ("low", "info")
 """Severities whose findings take one line."""
 _MILD_KINDS = ("sleep", "running", "unknown")
+WAITING_KINDS = tuple(kind for kind in KINDS if kind not in (*QUIET_KINDS, *_MILD_KINDS))
+"""Kinds of threads that wait for something that somebody owes them."""
 
 _PHASES = {
     "read": "waiting for the response",
@@ -374,7 +376,7 @@ class Phrases:
             notes.append(f"in {self.frame(group.blocking_frame)}" if group.caller and group.blocking_frame else None)
         notes.append(timeout_words(group.kind, group.phase, group.timed))
         if group.endpoints:
-            notes.append(f"to {endpoint_words(group.endpoints)}")
+            notes.append(f"to {clean(endpoint_words(group.endpoints))}")
         if group.kind == "unknown" and set(group.states) & _SAID_STATES:
             notes.append(clean(", ".join(group.states), 60))
         if group.waiting is not None:
@@ -606,7 +608,7 @@ def cap(items: Sequence[T], top: int) -> tuple[Sequence[T], Sequence[T]]:
 
 def is_waiting(group: Group) -> bool:
     """The threads of the group wait for something that somebody owes them."""
-    return group.kind not in QUIET_KINDS and group.kind not in _MILD_KINDS
+    return group.kind in WAITING_KINDS
 
 
 def group_rank(group: Group) -> tuple[int, int]:
@@ -645,9 +647,12 @@ class Selection:
 
 
 def select(report: Report) -> Selection:
-    """Choose the dumps to show in full: of a series the last one, for what they say together is shown before it."""
+    """Choose the dumps to show in full: of a series the last one, of tiers the one to act on.
+
+    What they say together is shown before it.
+    """
     earlier = {dump for series in report.series for dump in series.dumps[:-1]}
-    if len(report.dumps) <= FULL_DUMPS and not earlier:
+    if len(report.dumps) <= FULL_DUMPS and not earlier and not report.tiers:
         return Selection(report.dumps, [], 0, 0)
 
     def badness(dump: DumpReport) -> tuple[int, int]:
@@ -656,6 +661,11 @@ def select(report: Report) -> Selection:
 
     serious = [d for d in report.dumps if not is_calm(d) and d.duplicate_of is None and d.id not in earlier]
     full = sorted(serious, key=badness)[:FULL_DUMPS]
+    if report.tiers:
+        # The cascade has told of each tier: in full only where to act, for the dumps above it show waiters.
+        last = [report.cascades[0].tiers[-1]]
+        of_end = [dump for tier in report.tiers if tier.service in last for dump in serious if dump.id in tier.dumps]
+        full = sorted(of_end, key=badness)[:1] or full[:1]
     listed = report.dumps[:LISTED_DUMPS]
     return Selection(full, listed, len(report.dumps) - len(listed), len(report.dumps) - len(full))
 
@@ -782,7 +792,8 @@ def evidence_words(evidence: Sequence[Evidence], limit: int) -> str:
     places = []
     for item in evidence[:limit]:
         if item.thread is not None:
-            places.append(thread_words(item.thread, item.line))
+            of_dump = f" of {clean(item.dump, 20)}" if item.dump is not None else ""
+            places.append(thread_words(item.thread, item.line) + of_dump)
         else:
             places.append(f"line {item.line}" + (f": {clip(clean(item.text.strip(), 300), 60)}" if item.text else ""))
     if len(evidence) > limit:

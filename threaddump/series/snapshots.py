@@ -10,6 +10,7 @@ from zlib import crc32
 
 from threaddump.classify import Classifier, Verdict
 from threaddump.findings.facts import Facts
+from threaddump.tiers.outlines import Outline, outline
 from threaddump_parsers.model import Dump, Frame, Stack, Thread
 
 ThreadId = tuple[str, int | str]
@@ -70,6 +71,8 @@ class Snapshot:
     crews: dict[str, int] = field(default_factory=dict)
     """Name without its number to number of threads."""
     locks: list[HeldLock] = field(default_factory=list)
+    outline: Outline | None = None
+    """The dump as an instance of a tier."""
 
 
 def snapshot(facts: Facts) -> Snapshot:
@@ -102,6 +105,7 @@ def snapshot(facts: Facts) -> Snapshot:
         HeldLock(lock.id, lock.class_name, lock.type, lock.owner.thread if lock.owner else None, len(lock.waiting))
         for lock in facts.waits.locks
     ]
+    made.outline = outline(facts)
     return made
 
 
@@ -152,4 +156,4 @@ def _place(verdict: Verdict) -> Place:
 
 def _path(stack: Sequence[Frame], caller: str | None, classifier: Classifier) -> int:
     start = next((at for at, frame in enumerate(stack) if classifier.shown(frame) == caller), 0)
-    return crc32("\n".join(f"{frame.function}:{frame.line}" for frame in stack[start:]).encode())
+    return crc32("\n".join(f"{frame.function}:{frame.line}" for frame in stack[start:]).encode("utf-8", "replace"))
