@@ -189,7 +189,7 @@ def test_what_only_looks_packed(head: bytes) -> None:
     assert kind_of(bytes(512)) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=600))
 def test_text_is_not_taken_for_an_archive(head: bytes) -> None:
     text = bytes(byte % 96 + 32 for byte in head)
@@ -373,7 +373,7 @@ def test_a_tar_archive_that_is_cut_short(pack: Callable[[Files], bytes]) -> None
     assert report.problems
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(ARCHIVES)), st.integers(0, 1 << 30), st.binary(min_size=0, max_size=4), st.booleans())
 def test_no_damage_is_too_odd(kind: str, at: int, bytes_: bytes, cut: bool) -> None:
     content = ARCHIVES[kind]({"a": A, "b": B})

@@ -466,7 +466,7 @@ WORDS = [*dumps.APACHE_CALL, *dumps.APACHE_POOL, *dumps.IDLE, *dumps.SLEEP, *PAR
 PY_WORDS = [*dumps.PY_REQUESTS, *dumps.PY_POOL, *dumps.PY_THREAD, "native:recv", "<string>:f", "orders/s.py:C.r@7", ":"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.sampled_from(WORDS), max_size=12),
     st.sampled_from(["RUNNABLE", "BLOCKED", "WAITING", "TIMED_WAITING", "NEW", "UNKNOWN", None]),
@@ -479,7 +479,7 @@ def test_any_stack_of_the_jvm_has_a_verdict(words: list[str], state: str | None)
         assert found.kind == "lock-wait"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(PY_WORDS), max_size=12), st.sampled_from(["IDLE", "ACTIVE", None]))
 def test_any_stack_of_python_has_a_verdict(words: list[str], state: str | None) -> None:
     assert verdict(*words, state=state, family="python").kind

@@ -140,7 +140,7 @@ STACKS = {
 }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(sorted(STACKS)), max_size=30), st.randoms(use_true_random=False))
 def test_every_thread_is_in_one_group_whatever_the_order(kinds: list[str], rng: object) -> None:
     made = dump([thread(f"t{n}", *STACKS[kind][0], state=STACKS[kind][1]) for n, kind in enumerate(kinds)])

@@ -230,7 +230,7 @@ def test_what_cuts_into_a_dump_is_counted_with_its_line() -> None:
 ALL_LINES = sorted({line for text in (HOTSPOT, PY_SPY, FAULT, LOG) for line in text.splitlines(keepends=True)})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(ALL_LINES), max_size=60))
 def test_lines_of_all_formats_in_any_order_do_no_harm(lines: list[bytes]) -> None:
     content = b"".join(lines)
@@ -245,7 +245,7 @@ def test_lines_of_all_formats_in_any_order_do_no_harm(lines: list[bytes]) -> Non
         assert all(1 <= problem.line <= last for problem in dump.problems)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=2000), st.booleans())
 def test_any_bytes_do_no_harm(content: bytes, with_dump: bool) -> None:
     try:

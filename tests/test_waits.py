@@ -623,7 +623,7 @@ def closure(made: Dump, found: Waits, roots: Iterable[str]) -> set[str]:
     return reached - set(roots)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(tangles())
 def test_each_chain_counts_everybody_behind_it_once(made: Dump) -> None:
     found = waits(made)
@@ -639,7 +639,7 @@ def test_each_chain_counts_everybody_behind_it_once(made: Dump) -> None:
         assert deadlock.behind == len(closure(made, found, deadlock.threads))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(tangles())
 def test_whoever_waits_is_in_a_chain_or_a_deadlock_or_its_owner_is_unknown(made: Dump) -> None:
     found = waits(made)
@@ -657,7 +657,7 @@ def summary(found: Waits) -> object:
     return chains, deadlocks, locks
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(tangles(), st.randoms(use_true_random=False))
 def test_the_order_of_the_threads_changes_nothing(made: Dump, rng: random.Random) -> None:
     before = summary(waits(made))

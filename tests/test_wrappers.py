@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import goldens
@@ -439,7 +439,6 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(PIECES | st.binary(max_size=6), max_size=40).map(b"".join))
 @example(b'{"log": "Full thread dump VM (1):')
 @example(b"> " + b"at " * 40)

@@ -56,7 +56,7 @@ _ENOUGH = 3
 
 def claims(line: bytes) -> bool:
     """A stack that py-spy or austin wrote, or a line that may be any other's."""
-    if b";" not in line or len(line) > _MAX_LINE:
+    if b";" not in line or len(line) > _MAX_LINE or line[0] not in INITIALS:
         return False
     plain = clean(line)
     if not plain[-1:].isdigit():

@@ -213,7 +213,7 @@ def test_idle_pools_are_no_finding() -> None:
     assert findings(dump([])) == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
 def test_findings_are_sorted_and_cite_lines_of_threads(hot: int, lease: int, stuck: int, free: int) -> None:
     made = dump([*calls(hot), *leases(lease), owner(monitor("0xa")), *behind(stuck, prefix="w"), *idle(free)])

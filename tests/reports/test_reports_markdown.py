@@ -82,7 +82,7 @@ def test_snapshot(name: str) -> None:
     assert output == expected, f"{path.name} has changed. Read the difference; if it is an improvement: {UPDATE}"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(NASTY)
 def test_any_text_leaves_the_structure_alone(name: str) -> None:
     output = rendered(Report([factory.hostile(name)]))

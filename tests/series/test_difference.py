@@ -144,7 +144,7 @@ def test_the_same_moment_has_no_difference() -> None:
 ANY = st.text(st.characters(exclude_categories=()), max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ANY, ANY, st.sampled_from([40, 80, 160]))
 def test_hostile_names_are_harmless(name: str, where: str, width: int) -> None:
     held = lock(f"0x{name}", f"com.{where}")

@@ -473,7 +473,7 @@ def story_in_memory() -> list[Dump]:
     ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_the_dumps_changes_nothing(rng: random.Random) -> None:
     made = story_in_memory()
@@ -489,7 +489,7 @@ def test_the_order_of_the_dumps_changes_nothing(rng: random.Random) -> None:
 ANY = st.text(st.characters(exclude_categories=()), min_size=1, max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ANY, ANY, ANY, st.lists(st.one_of(ANY, st.integers(), st.none()), max_size=4), st.sampled_from([40, 80, 160]))
 def test_hostile_names_are_harmless(service: str, peer: str, where: str, listening: list[Any], width: int) -> None:
     caller = gateway_caller(15, service, peer=peer, where=where, listening=listening, addresses=listening, host=peer)
