@@ -18,7 +18,7 @@ from variants import LOG
 SMALL = [name for name in goldens.fixtures() if len(goldens.content(name)) < 40_000]
 # A record of a server's log is not logged once more.
 TEXT = [name for name in SMALL if not name.endswith(".json") and "log-record" not in name]
-WITHOUT_A_TITLE = {"faulthandler", "pystack", "threadmxbean", "traceback"}
+WITHOUT_A_TITLE = {"dotnet-stack", "faulthandler", "goroutine", "pystack", "threadmxbean", "traceback"}
 """Nothing tells where a dump of these ends and another process's begins, so long as their threads differ."""
 WRAPPED = ("kubectl-prefix", "kubectl-timestamps", "journald", "docker-json-file", "logger", "quote")
 

@@ -60,6 +60,10 @@ def _again(dump: Dump) -> tuple[str, str | None]:
         return f"{where}py-spy dump --pid {pid}", "txt"
     if dump.family == "go":
         return "curl -s 'http://HOST:PORT/debug/pprof/goroutine?debug=2'", "txt"
+    if dump.family == "dotnet":
+        return f"{where}dotnet-stack report --process-id {pid}", "txt"
+    if dump.format == "sigdump":
+        return f"{where}kill -CONT {pid}", None
     return f"{where}gdb -p {pid} -batch -ex 'thread apply all bt'", "txt"
 
 

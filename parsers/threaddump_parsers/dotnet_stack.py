@@ -32,8 +32,8 @@ CAPTURE = (
     ("dotnet-dump collect -p PID, then dotnet-dump analyze FILE -c 'clrstack -all' -c exit", "the same, with lines"),
 )
 INITIALS = b"TO\x1b"
-SIGNATURE = rb"Thread \(0x[0-9A-F]+\):|OS Thread Id: 0x"
-WORDS = (b"Thread (", b"OS Thread Id")
+SIGNATURE = rb"Thread \(0x|OS Thread Id: 0x"
+WORDS = (b"Thread (0x", b"OS Thread Id: ")
 
 _THREAD = re.compile(rb"Thread \(0x([0-9A-Fa-f]{1,16})\):")
 _SOS_THREAD = re.compile(rb"OS Thread Id: 0x([0-9a-fA-F]{1,16})(?: \(\d{1,9}\))?")
@@ -98,7 +98,7 @@ def _sos_frame(plain: bytes) -> Frame | None:
 
 class _Reader(DumpReader):
     FORMAT = FORMAT
-    FAMILY = "dotnet"
+    FAMILY = FAMILY
     RUNTIME = ".NET"
     BEGINNINGS = (b"Thread (0x", b"  ", b"OS Thread Id: 0x")
 

@@ -40,7 +40,11 @@ INITIALS = bytes(set(range(0x23, 0x7F)) - set(b"{}'")) + b"\x1b"
 _LINE = re.compile(rb"(.+;.+|thread \(.+) (\d{1,18})(?:,(\d{1,18}),-?\d{1,18})?", re.DOTALL)
 _AUSTIN = re.compile(rb"P\d{1,10};T(?:\d+:)?[0-9a-fA-Fx]+(?:;.*)? \d{1,18}(?:,\d{1,18},-?\d{1,18})?")
 _THREADED = re.compile(rb"\[[^;]{0,200}tid=\d{1,10}\];[^;]+.* \d{1,18}")
-_PLAIN = re.compile(rb"[A-Za-z_<(\[][^;=\"'{}]*(?:;(?! )[^;=\"'{}]+){2,} \d{1,15}")
+_PLAIN = re.compile(rb"[A-Za-z_<(\[][^;=\"'{}\s]*(?:;(?! )[^;=\"'{}]+){2,} \d{1,15}")
+_PY_SPY_FIRST = re.compile(
+    rb'process \d{1,10}:".*|thread \((?:0x)?[0-9a-fA-F]{1,16}\): .*|[^\s()\[]+ \([^()]*\)', re.DOTALL
+)
+"""What stands before the first semicolon: with anything else in front the line is not a profile's own."""
 _METADATA = re.compile(rb"# \w+: .*")
 _PROCESS = re.compile(r'(?:process (?P<py>\d{1,10}):"(?P<command>.*?)"|P(?P<austin>\d{1,10}))$', re.DOTALL)
 _THREAD = re.compile(
@@ -66,6 +70,8 @@ def claims(line: bytes) -> bool:
 
 def _of_py_spy(plain: bytes) -> bool:
     stack, _, digits = plain.rpartition(b" ")
+    if _PY_SPY_FIRST.fullmatch(plain.partition(b";")[0]) is None:
+        return False
     last = stack.rpartition(b";")[2]
     position = last.rpartition(b" (")[2]
     return digits.isdigit() and last.endswith(b")") and (b".py:" in position or position.endswith((b".py)", b">)")))

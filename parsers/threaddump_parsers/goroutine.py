@@ -39,8 +39,8 @@ CAPTURE = (
     ("kill -QUIT PID", "in the standard error of the process, which ends"),
 )
 INITIALS = b"g\x1b"
-SIGNATURE = rb"goroutine \d{1,19} [ \[]|goroutine profile: total "
-WORDS = (b"goroutine ",)
+SIGNATURE = rb"goroutine(?: \d|(?:leak)? profile: total \d)"
+WORDS = (b"goroutine",)
 
 MAX_COUNTED = 500_000
 """Goroutines that a counted profile is taken to have; what it counts beyond them is said to be missing."""
@@ -100,7 +100,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
 
 class _Reader(DumpReader):
     FORMAT = FORMAT
-    FAMILY = "go"
+    FAMILY = FAMILY
     RUNTIME = "Go"
     BEGINNINGS = (b"goroutine ", b"created by ", b"#\t0x")
 

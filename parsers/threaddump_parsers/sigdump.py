@@ -28,8 +28,8 @@ FAMILY = "ruby"
 TITLE = "Ruby sigdump"
 CAPTURE = (("kill -CONT PID", "with the gem sigdump loaded; writes /tmp/sigdump-PID.log"),)
 INITIALS = b"S \x1b"
-SIGNATURE = rb"Sigdump at "
-WORDS = (b"Sigdump at ",)
+SIGNATURE = rb"Sigdump at |  Thread #<"
+WORDS = (b"Sigdump at ", b"Thread #<")
 
 _TITLE = re.compile(
     rb"Sigdump at (\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?: ([+-]\d\d)(\d\d)| UTC)? process (\d{1,10}) \((.*)\)", re.DOTALL
@@ -69,7 +69,7 @@ def _frame(plain: bytes) -> Frame | None:
 
 class _Reader(DumpReader):
     FORMAT = FORMAT
-    FAMILY = "ruby"
+    FAMILY = FAMILY
     RUNTIME = "Ruby"
     BEGINNINGS = (b"Sigdump at ", b"  Thread #<", b"      ")
 

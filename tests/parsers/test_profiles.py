@@ -95,6 +95,10 @@ def test_lighter_stacks_are_left_out_and_said_so(monkeypatch: pytest.MonkeyPatch
         "a;b;c",
         '{"a";"b";"c"} 1',
         "select 1; select 2; select 3",
+        f"[pod/shop-0/shop] {PY_SPY}",
+        f"[pod/shop-0/shop] {AUSTIN}",
+        f"Nov  2 20:59:01 app-01 shop[42]: {PY_SPY}",
+        f"  {PY_SPY}",
     ],
 )
 def test_what_is_not_claimed(line: str) -> None:
