@@ -499,7 +499,7 @@ def test_a_big_compressed_file_is_streamed(tmp_path: Path) -> None:
 
 def test_a_compressed_file_is_not_cut_into_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fanout, "PART", 1000)
-    monkeypatch.setattr(fanout, "_cpus", lambda: 3)
+    monkeypatch.setattr(fanout, "cpus", lambda: 3)
     path = tmp_path / "x"
     for content in (gzip.compress(noisy(5000) + A), in_zip({"x": noisy(5000) + A}, zipfile.ZIP_STORED)):
         path.write_bytes(content)

@@ -24,7 +24,7 @@ DUMPS = ("black-friday/scheduling.jcmd.txt", "hotspot/deadlock-two.txt", "hotspo
 def many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three processors, and parts worth a process from 40 kB on."""
     monkeypatch.setattr(fanout, "PART", 40_000)
-    monkeypatch.setattr(fanout, "_cpus", lambda: 3)
+    monkeypatch.setattr(fanout, "cpus", lambda: 3)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_parts_cover_the_file_and_begin_where_a_dump_begins(series: Path, many: 
 def test_the_report_is_the_same(series: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = report(series)
     monkeypatch.setattr(fanout, "PART", 40_000)
-    monkeypatch.setattr(fanout, "_cpus", lambda: 3)
+    monkeypatch.setattr(fanout, "cpus", lambda: 3)
     assert report(series) == whole
 
 

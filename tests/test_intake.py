@@ -260,7 +260,7 @@ def test_any_bytes_do_no_harm(content: bytes, with_dump: bool) -> None:
 @pytest.fixture
 def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fanout, "PART", 20_000)
-    monkeypatch.setattr(fanout, "_cpus", lambda: 3)
+    monkeypatch.setattr(fanout, "cpus", lambda: 3)
 
 
 def report_on(path: Path) -> tuple[Report, list[InputError]]:

@@ -509,7 +509,7 @@ def test_rules_apply_in_all_processes(tmp_path: Path, monkeypatch: pytest.Monkey
 
     whole = text()
     monkeypatch.setattr(fanout, "PART", path.stat().st_size // 4)
-    monkeypatch.setattr(fanout, "_cpus", lambda: 3)
+    monkeypatch.setattr(fanout, "cpus", lambda: 3)
     assert len(fanout.split(Source("x", path))) == 3
     assert text() == whole
     assert "read-without-timeout" not in whole

@@ -133,7 +133,7 @@ class _Pairs:
             return
         text, file = (half, first) if dump.format == "hotspot" else (first, half)
         whole, merged = merge(text, file)
-        facts = facts_of(whole, _classifier(whole.family, rules), stuck_after)
+        facts = facts_of(whole, classifier_of(whole.family, rules), stuck_after)
         joined = report_of(facts, text.source, rules, merged)
         if file.source != text.source:
             places = {(thread.label, thread.line) for thread in whole.threads[merged[0].threads :]}
@@ -188,16 +188,16 @@ def _analyze_part(
 ) -> list[Analyzed]:
     found: list[Analyzed] = []
     for dump in intake.dumps(source):
-        facts = facts_of(dump, _classifier(dump.family, rules), stuck_after, source_roots)
+        facts = facts_of(dump, classifier_of(dump.family, rules), stuck_after, source_roots)
         report = report_of(facts, source.name, rules)
-        found.append((report, _fingerprint(dump), snapshot(facts)))
+        found.append((report, fingerprint(dump), snapshot(facts)))
         if pairs is not None:
             pairs.look(dump, report, rules, stuck_after)
     return found
 
 
 @lru_cache(maxsize=8)
-def _classifier(family: str, rules: Rules | None) -> Classifier:
+def classifier_of(family: str, rules: Rules | None) -> Classifier:
     return Classifier(family) if rules is None else rules.classifier(family)
 
 
@@ -272,7 +272,7 @@ def report_of(facts: Facts, source: str, rules: Rules | None = None, merged: Seq
     )
 
 
-def _fingerprint(dump: Dump) -> Fingerprint:
+def fingerprint(dump: Dump) -> Fingerprint:
     """Equal for the same dump given twice, however it is wrapped.
 
     Where the format prints no time stamp, the frames have to be the same as well.

@@ -1,9 +1,10 @@
-"""What the command line names, as inputs that can be opened: files, folders, globs and standard input."""
+"""What the command line names, as inputs that can be opened: files, folders, globs, URLs and standard input."""
 
 from __future__ import annotations
 
 import glob
 import io
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 STDIN = "<stdin>"
+is_url = re.compile(r"[a-z][a-z0-9+.-]*://").match
 BUFFER = 1 << 18
 
 
@@ -126,6 +128,11 @@ def expand(arguments: Sequence[str]) -> list[Source]:
     for argument in arguments:
         if argument == "-":
             sources.append(Source(STDIN, None))
+            continue
+        if is_url(argument):
+            from threaddump import remote
+
+            sources += remote.expand(argument)
             continue
         path = Path(argument)
         if path.is_dir():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from threaddump.capture import Capture
-from threaddump.sources import InputError
+from threaddump.sources import InputError, is_url
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -26,7 +26,7 @@ def keeper(output: str) -> Keeper:
     """What ``--output`` names. Raises InputError where it cannot be used."""
     if output == "-":
         return _StandardOutput()
-    if re.match(r"[a-z][a-z0-9+.-]*://", output):
+    if is_url(output):
         return _Url(output)
     path = Path(output)
     if path.is_dir() or output.endswith(("/", os.sep)):

@@ -57,7 +57,7 @@ def write(report: Report, out: TextIO) -> None:
     unicode = _is_unicode(out)
     dumps = report.dumps
     out.write("{\n")
-    out.write(f'"schema": {_text(SCHEMA, unicode)},\n"version": {_text(threaddump.__version__, unicode)}')
+    out.write(f'"schema": {encoded(SCHEMA, unicode)},\n"version": {encoded(threaddump.__version__, unicode)}')
     lists: list[tuple[str, Iterable[_Object | str]]] = [
         ("dumps", map(_dump, dumps)),
         ("groups", _groups(dumps)),
@@ -76,7 +76,7 @@ def write(report: Report, out: TextIO) -> None:
         separator = "\n"
         for element in elements:
             out.write(separator)
-            out.write(_text(element, unicode))
+            out.write(encoded(element, unicode))
             separator = ",\n"
         out.write("]" if separator == "\n" else "\n]")
     out.write("\n}\n")
@@ -85,7 +85,7 @@ def write(report: Report, out: TextIO) -> None:
 def write_object(value: _Object, out: TextIO) -> None:
     """Write an object with one of its fields on each line, as harmless as a report is."""
     unicode = _is_unicode(out)
-    fields = (f"{_text(key, unicode)}: {_text(field, unicode)}" for key, field in value.items())
+    fields = (f"{encoded(key, unicode)}: {encoded(field, unicode)}" for key, field in value.items())
     out.write("{\n" + ",\n".join(fields) + "\n}\n")
 
 
@@ -93,7 +93,7 @@ def _is_unicode(out: TextIO) -> bool:
     return (getattr(out, "encoding", None) or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8")
 
 
-def _text(value: object, unicode: bool) -> str:
+def encoded(value: object, unicode: bool) -> str:
     """Encode one value: valid UTF-8 whatever the names hold, and inert on a terminal.
 
     Half of a surrogate pair cannot be encoded and many readers reject its escape: it becomes U+FFFD.

@@ -142,7 +142,7 @@ def _series(series: Series, top: int) -> Iterator[str]:
     yield from _fenced([list(over_time.table(series, _FENCE_WIDTH))])
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """A table; titles that end in a colon head right-aligned columns."""
     yield "| " + " | ".join(title.rstrip(":") for title in titles) + " |"
     yield "| " + " | ".join("---:" if title.endswith(":") else "---" for title in titles) + " |"
@@ -156,7 +156,7 @@ def _overview(selection: words.Selection) -> Iterator[str]:
     for dump, source in zip(selection.listed, words.listed_sources(selection.listed), strict=True):
         severity, summary = words.overview_words(dump)
         rows.append((code(source, cell=True), inline(dump.taken_at or "", 60), severity or "", inline(summary)))
-    yield from _table(["Dump", "Taken at", "Severity", "Worst finding"], rows)
+    yield from table(["Dump", "Taken at", "Severity", "Worst finding"], rows)
     if selection.unlisted:
         yield plural(selection.unlisted, "more dump") + " not listed."
         yield ""
@@ -250,7 +250,7 @@ def _groups(dump: DumpReport, phrases: Phrases, top: int) -> Iterator[str]:
         yield "### Blocking frames"
         yield ""
         kept, cut = words.cap(words.rows_of(groups, phrases), top)
-        yield from _table(["Threads:", "Kind", "Where", "What"], map(_row, kept))
+        yield from table(["Threads:", "Kind", "Where", "What"], map(_row, kept))
         if cut:
             yield f"{plural(len(cut), 'more group')} with {plural(sum(row.count for row in cut), 'thread')}."
             yield ""
@@ -276,7 +276,7 @@ def _locks(dump: DumpReport, phrases: Phrases, top: int) -> Iterator[str]:
         (str(len(lock.waiting)), code(phrases.lock_title(lock), cell=True), inline(plain(phrases.owner(lock))))
         for lock in kept
     ]
-    yield from _table(["Waiting:", "Lock", "Owner"], rows)
+    yield from table(["Waiting:", "Lock", "Owner"], rows)
     if cut:
         yield f"{plural(len(cut), 'more lock')}."
         yield ""
