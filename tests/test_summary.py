@@ -141,7 +141,11 @@ def test_a_signature_over_instances_and_time() -> None:
     dumps = [on(f"orders-{n}", f"2026-11-22T20:31:{n:02}") for n in range(1, 8)]
     fleet = Fleet(summary_of(*dumps, factory.healthy(instance="search-1", source="s.txt")))
     call, *_ = fleet.signatures
-    assert (call.signature.kind, call.signature.caller, call.severity) == ("external-call", factory.SLOT_FOR, "critical")
+    assert (call.signature.kind, call.signature.caller, call.severity) == (
+        "external-call",
+        factory.SLOT_FOR,
+        "critical",
+    )
     assert (call.spread.instances, call.spread.dumps, fleet.instances) == (7, 7, 8)
     assert (call.spread.threads, call.spread.most, call.spread.median) == (7 * 450, 450, 450)
     assert call.spread.first is not None
@@ -207,7 +211,9 @@ def test_a_running_thread_that_a_finding_is_about_makes_one() -> None:
 
 def test_peers_of_a_signature_add_up() -> None:
     dumps = [on("orders-1"), on("orders-2")]
-    for dump, peers in zip(dumps, [[("10.0.0.7:7001", 440), ("10.0.0.8:7001", 10)], [("10.0.0.7:7001", 450)]], strict=True):
+    for dump, peers in zip(
+        dumps, [[("10.0.0.7:7001", 440), ("10.0.0.8:7001", 10)], [("10.0.0.7:7001", 450)]], strict=True
+    ):
         dump.groups[0].endpoints = [Endpoint(address, n, None, n, None, {}) for address, n in peers]
     assert Fleet(summary_of(*dumps)).signatures[0].peers == [("10.0.0.7:7001", 890), ("10.0.0.8:7001", 10)]
 

@@ -103,12 +103,14 @@ def _reason(error: Exception) -> str:
 
 def _cannot(url: str, error: Exception) -> InputError:
     scheme = url.partition("://")[0]
+    while isinstance(error, FileNotFoundError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # file systems say so as well where a server refuses, or is not there
     if isinstance(error, ImportError):
         package = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
         wanted = package.get(scheme)
         hint = f"pip install {wanted}" if wanted else "install what the message names"
         return InputError(f"{url}: reading from {scheme}:// needs another package: {_reason(error)}", hint)
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) or getattr(error, "status", None) == 404:
         return InputError(f"{url}: there is no such file", "check the address, and that it can be read without a login")
     if isinstance(error, PermissionError):
         return InputError(f"{url}: it may not be read: {_reason(error)}", "log in first, or check the credentials")
