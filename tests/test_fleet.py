@@ -258,7 +258,8 @@ def test_a_pipe_gets_the_report_and_nothing_else(folder: Path) -> None:
 def test_a_terminal_gets_a_progress_bar(folder: Path) -> None:
     leader, follower = pty.openpty()
     command = [THREADDUMP, "summarize", folder, "--format", "json"]
-    ended = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=follower, env={**os.environ, "TERM": "xterm"})
+    env = {**os.environ, "TERM": "xterm"}
+    ended = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=follower, env=env, check=False)
     os.close(follower)
     shown = os.read(leader, 1 << 16).decode()
     os.close(leader)
@@ -424,7 +425,8 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
         port = listener.getsockname()[1]
         script = (
             "import sys; from threaddump import cli, fanout; fanout._PATIENCE = 1; "
-            f"sys.argv = ['threaddump', 'summarize', {str(ORDERS)!r}, '--engine', 'dask://127.0.0.1:{port}']; cli.main()"
+            f"sys.argv = ['threaddump', 'summarize', {str(ORDERS)!r}, '--engine', 'dask://127.0.0.1:{port}']; "
+            "cli.main()"
         )
         ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert ended.returncode == 2

@@ -49,7 +49,7 @@ def web(tmp_path: Path) -> Iterator[str]:
     """The address of a server of a folder; it also hides one file, and cuts another short."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             pass
 
         def do_GET(self) -> None:
@@ -80,7 +80,7 @@ def web(tmp_path: Path) -> Iterator[str]:
 
 def analyzed(*urls: str) -> tuple[Report, list[str]]:
     errors: list[str] = []
-    report = analyze(expand(urls), lambda source, error: errors.append(f"{error} | {error.hint}"))
+    report = analyze(expand(urls), lambda _, error: errors.append(f"{error} | {error.hint}"))
     return report, errors
 
 
