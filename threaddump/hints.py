@@ -187,10 +187,16 @@ def _python_options(facts: Facts) -> Iterator[str]:
 
 
 def _sources(facts: Facts) -> Iterator[str]:
-    """With the source at hand the line tells what a call into C is, and which lock it takes."""
-    if facts.dump.family != "python" or facts.dump.format == "asyncio" or facts.has_sources:
+    """With the source at hand the line tells what a call into C is or a task awaits, and which lock it takes."""
+    if facts.dump.family != "python" or facts.has_sources:
         return
-    if _unknown(facts) or any(convoy.owner is None for convoy in facts.waits.graph.convoys):
+    if facts.dump.format == "asyncio":
+        suspended = any(
+            v.kind == "unknown" and t.state == "IDLE" for t, v in zip(facts.dump.threads, facts.verdicts, strict=True)
+        )
+        if suspended:
+            yield "what tasks await, and who holds a lock: threaddump analyze --source-root DIR FILE"
+    elif _unknown(facts) or any(convoy.owner is None for convoy in facts.waits.graph.convoys):
         yield "what C calls wait for, and who holds a lock: threaddump analyze --source-root DIR FILE"
 
 
