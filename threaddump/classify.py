@@ -114,6 +114,10 @@ class Classifier:
                 self._verdicts[cache_key] = verdict = self._classify(*cache_key)
             if verdict.kind == "unknown":
                 verdict = self._by_name(thread, verdict)
+            elif verdict.kind == "idle" and any(task.state != "TERMINATED" for task in thread.awaits):
+                verdict = replace(
+                    verdict, kind="sync-wait", phase=None, entry=None
+                )  # its loop has given work to a task
             if thread.locals and verdict.kind in {"external-call", "pool-wait"}:
                 verdict = self._timed_by_locals(thread, verdict)
             if thread.call is not None:

@@ -187,16 +187,10 @@ def _python_options(facts: Facts) -> Iterator[str]:
 
 
 def _sources(facts: Facts) -> Iterator[str]:
-    """With the source at hand the line tells what a call into C is or a task awaits, and which lock it takes."""
-    if facts.dump.family != "python" or facts.has_sources:
+    """With the source at hand the line tells what a call into C is, and which lock it takes."""
+    if facts.dump.family != "python" or facts.dump.format == "asyncio" or facts.has_sources:
         return
-    if facts.dump.format == "asyncio":
-        suspended = any(
-            v.kind == "unknown" and t.state == "IDLE" for t, v in zip(facts.dump.threads, facts.verdicts, strict=True)
-        )
-        if suspended:
-            yield "what tasks await, and who holds a lock: threaddump analyze --source-root DIR FILE"
-    elif _unknown(facts) or any(convoy.owner is None for convoy in facts.waits.graph.convoys):
+    if _unknown(facts) or any(convoy.owner is None for convoy in facts.waits.graph.convoys):
         yield "what C calls wait for, and who holds a lock: threaddump analyze --source-root DIR FILE"
 
 
@@ -233,9 +227,9 @@ def _tasks(facts: Facts) -> Iterator[str]:
     yield f"what runs or blocks the loop's thread: {_where(dump)}py-spy dump --pid {_pid(dump)}"
     suspended = (thread.state == "IDLE" for thread in dump.threads)
     if any(verdict.kind == "unknown" and idle for verdict, idle in zip(facts.verdicts, suspended, strict=True)):
-        yield (
-            f"what a suspended task waits for, from Python 3.14: {_where(dump)}python -m asyncio pstree {_pid(dump)}"
-        )
+        sources = "" if facts.has_sources else "threaddump analyze --source-root DIR FILE; "
+        shown = f"{_where(dump)}python -m asyncio pstree {_pid(dump)}"
+        yield f"what a suspended task waits for: {sources}from Python 3.14, {shown}"
 
 
 RULES: tuple[Rule, ...] = (

@@ -30,9 +30,10 @@ with the awaiters nested below ``+ Awaited by:``::
         async with lock:
 
 and lines of nothing but the ``repr`` of a task. With ``wait_for`` the task is suspended; without it, it runs, may run
-next, or is over. What is waited for is a task, a ``_GatheringFuture``, or a future that does not say what it is of: a
-lock, a queue, a timer, a socket, unless a callback tells (``_chain_future``: of another thread, ``shield``: a task). aiomonitor prints a table (``ps``) and ``Stack of <Task name=order coro=want()> (most recent call
-last)`` (``where``), below the places where tasks were created, which are no stacks.
+next, or is over. What is waited for is a task, a ``_GatheringFuture``, or a future that does not say what it is of (a
+lock, a queue, a timer, a socket) unless a callback tells: ``_chain_future`` of another thread, ``shield`` of a task.
+aiomonitor prints a table (``ps``) and ``Stack of <Task name=order coro=want()> (most recent call last)`` (``where``),
+below the places where tasks were created, which are no stacks.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ _STACK = re.compile(rb"(?:Stack for|No stack for|Traceback for) (<.*>)(?: \(most
 _REPR = re.compile(rb"<\w{0,99}Task (pending|finished|cancelled|cancelling)\b(.*)>", re.DOTALL)
 _NAME = re.compile(rb" name=(['\"])(.*?)\1(?= coro=| \w+=|>|$)", re.DOTALL)
 _AT = re.compile(rb" (?:running|defined) at ")
-_PLACE = re.compile(rb"([^\n]{1,4096}?):(\d{1,9})(?=[,> ]|$)")
+_PLACE = re.compile(rb"([^\n]{1,4096}?):(\d{1,9}|None)(?=[,> ]|$)")
 _WAIT_FOR = re.compile(
     rb" wait_for=<(\w{1,99}) (\w{1,20})(?: name=(['\"])(.*?)\3 coro=| cb=\[(\w{1,99})\.<locals>)?", re.DOTALL
 )
@@ -503,8 +504,11 @@ def _task_name(fields: bytes) -> str:
     return text(found[2]) if found is not None else ""
 
 
-def _coroutine(fields: bytes) -> tuple[str, str, int] | None:
-    """Where the coroutine is: ``coro=<pay() running at /srv/shop.py:8>`` or ``coro=<pay() done, defined at ..:8>``."""
+def _coroutine(fields: bytes) -> tuple[str, str, int | None] | None:
+    """Where the coroutine is: ``coro=<pay() running at /srv/shop.py:8>`` or ``coro=<pay() done, defined at ..:8>``.
+
+    One of Cython's is ``running at src/server.pyx:None``.
+    """
     shown = fields.partition(b" coro=<")[2].partition(b">>")[0]
     function, _, rest = shown.partition(b"()")
     at = _AT.search(rest[:MAX_TEXT])
@@ -512,7 +516,7 @@ def _coroutine(fields: bytes) -> tuple[str, str, int] | None:
     place = _PLACE.match(rest, at.end()) if at is not None else None
     if place is None or not function:
         return None
-    return text(function), text(place[1]), int(place[2])
+    return text(function), text(place[1]), number_of(place[2])
 
 
 def _tree_frame(shown: str) -> Frame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 from threaddump.code import statements
 from threaddump.code.modules import UNKNOWN, Module, Scope
@@ -11,7 +12,13 @@ from threaddump.code.statements import Call, argument, constant, dotted
 AWAIT = "await "
 """Begins the name of what is awaited: the catalog does not take it for a C function that a thread stands in."""
 LOCK = "asyncio.Lock.acquire"
-_LOCKS = frozenset({"asyncio.Lock", "asyncio.Condition", "asyncio.Semaphore", "asyncio.BoundedSemaphore"})
+SEMAPHORE = "asyncio.Semaphore.acquire"
+_LOCKS = {
+    "asyncio.Lock": LOCK,
+    "asyncio.Condition": LOCK,
+    "asyncio.Semaphore": SEMAPHORE,
+    "asyncio.BoundedSemaphore": SEMAPHORE,
+}
 _WRAPPERS = {"asyncio.wait_for": "timeout", "asyncio.shield": ""}
 """Functions that wait for what they are given, and their argument with the timeout."""
 _NEVER_SUSPEND = frozenset({"asyncio.timeout", "asyncio.timeout_at", "async_timeout.timeout", "anyio.fail_after"})
@@ -29,6 +36,10 @@ _BY_NAME = {
 """Methods of an object whose type is not known: what they are with so many arguments and such names of the object."""
 _BY_METHOD = {
     "run_in_executor": "asyncio.AbstractEventLoop.run_in_executor",
+    "sock_recv": "asyncio.AbstractEventLoop.sock_recv",
+    "sock_recv_into": "asyncio.AbstractEventLoop.sock_recv_into",
+    "sock_sendall": "asyncio.AbstractEventLoop.sock_sendall",
+    "sock_connect": "asyncio.AbstractEventLoop.sock_connect",
     "readexactly": "asyncio.StreamReader.readexactly",
     "readuntil": "asyncio.StreamReader.readuntil",
     "drain": "asyncio.StreamWriter.drain",
@@ -37,8 +48,8 @@ _BY_METHOD = {
 """Methods that tell what they are of."""
 
 
-def waited_for(calls: list[Call], module: Module, scope: Scope) -> tuple[str, Call] | None:
-    """The name of what a coroutine waits for that is suspended in a line with these, as the catalog has it, and its call.
+def waited_for(calls: Sequence[Call], module: Module, scope: Scope) -> tuple[str, Call] | None:
+    """What a coroutine waits for that is suspended in a line with these: its name in the catalog, and its call.
 
     None where that cannot be told: several may be it, or it is a coroutine of the application.
     """
@@ -87,8 +98,13 @@ def _lock(call: Call, module: Module, scope: Scope) -> str | None:
     if call.call is not None:
         return None
     of_type = module.type_of(call.callee, scope)
-    name = dotted(call.callee) or ""
-    return LOCK if (of_type in _LOCKS if of_type is not None else statements.is_lock_name(name)) else None
+    return _lock_named(dotted(call.callee)) if of_type is None else _LOCKS.get(of_type)
+
+
+def _lock_named(name: str | None) -> str | None:
+    if name is None or not statements.is_lock_name(name):
+        return None
+    return SEMAPHORE if name.lower().endswith(("sem", "semaphore")) else LOCK
 
 
 def _name(call: Call, module: Module, scope: Scope) -> str | None:
@@ -105,11 +121,11 @@ def _name(call: Call, module: Module, scope: Scope) -> str | None:
         return "asyncio.sleep"  # a bare `sleep`: that of time cannot be awaited
     base, _, method = name.rpartition(".")
     if module.known and base != UNKNOWN:
-        return name
+        return _BY_METHOD.get(method, name) if base.startswith("asyncio.") else name
     owner = dotted(call.callee.value) if isinstance(call.callee, ast.Attribute) else None
     count = len(call.call.args) + len(call.call.keywords)
-    if method == "acquire" and not count and owner is not None and statements.is_lock_name(owner):
-        return LOCK
+    if method == "acquire" and not count and (lock := _lock_named(owner)) is not None:
+        return lock
     meaning, arguments, names = _BY_NAME.get(method, ("", 0, ()))
     last = (owner or "").rpartition(".")[2].lower()
     if meaning and count == arguments and (last.endswith(names) or last == "q"):

@@ -136,7 +136,7 @@ def calls_at(nodes: list[ast.AST], line: int, awaited: bool = False) -> tuple[li
 def awaited_at(nodes: list[ast.AST], line: int) -> list[Call] | None:
     """What a suspended coroutine may wait for in this line: the calls that it awaits, and the locks it may enter.
 
-    None where that is anything else: a task or future by its name, what ``async for`` asks, what a context manager does.
+    None where it may be anything else: a task or future by its name, what ``async for`` asks.
     """
     found = []
     for node in inside(nodes):
