@@ -242,6 +242,10 @@ def _distinct(recorded: Recorded) -> Iterator[bytes]:
     return (distinct(dump, index) for index, dump in enumerate(dumps))
 
 
+FLEETS: dict[str, Callable[[Recorded], Iterator[bytes]]] = {
+    "fleet-2000x1MB": lambda recorded: series(dump_of_size(recorded, MB), 2000 * MB, one_process=False),
+}
+"""Folders: each block is a file. 2 GB each, so made only when asked for."""
 INPUTS: dict[str, Callable[[Recorded], Iterator[bytes]]] = {
     "dump-1.6MB": _dump(SMALL),
     "dump-16MB": _dump(MIDDLE),

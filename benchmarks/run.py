@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -22,6 +23,7 @@ CACHE = Path(tempfile.gettempdir()) / "threaddump-bench"
 
 TEXT, JSON, PEER = "threaddump, text", "threaddump, JSON", "tdscope summary"
 VERSUS_PEER = ["dump-1.6MB", "dump-16MB", "series-100MB", "process-100MB", "distinct-100MB"]
+ONE, TWO = "summarize, 1 process", "summarize, 2"
 HOSTILE = [("line-10MB", "line-20MB"), ("threads-500k", "threads-1M"), ("no-newline-10MB", "no-newline-20MB")]
 
 
@@ -48,11 +50,12 @@ class Input:
 
     name: str
     path: Path
+    size: int
     threads: int
 
     @property
     def mb(self) -> float:
-        return self.path.stat().st_size / 1e6
+        return self.size / 1e6
 
 
 Results = dict[str, dict[str, Runs]]
@@ -87,9 +90,18 @@ def main() -> None:
                 commands = {TEXT: [threaddump, "analyze", str(inputs[name].path)]}
                 results[name] = measure(launcher, commands, min(options.rounds, 3), name, codes=(0, 2, 3))
 
+    for name in generate.FLEETS:
+        if name in inputs:
+            commands = {
+                label: [threaddump, "summarize", str(inputs[name].path), "--processes", str(count), "--format", "json"]
+                for label, count in ((ONE, 1), (TWO, 2))
+            }
+            results[name] = measure(launcher, commands, min(options.rounds, 3), name)
+
     launcher.close()
     _progress("")
     print_table(inputs, results)
+    print_fleets(inputs, results)
     print_hostile(inputs, results)
     print_goals(inputs, results)
 
@@ -97,7 +109,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="timed rounds of each command, interleaved (default 7)")
-    parser.add_argument("--case", action="append", choices=generate.INPUTS, help="only this input; may be repeated")
+    parser.add_argument(
+        "--case", action="append", choices=[*generate.INPUTS, *generate.FLEETS], help="only this input; may be repeated"
+    )
     parser.add_argument(
         "--from",
         dest="recorded",
@@ -128,7 +142,7 @@ def make_inputs(source: Path, names: Iterable[str]) -> dict[str, Input]:
     """The inputs, made or found in the cache; a cached file whose size is not the noted one is made again."""
     # In a child, which gives the memory back.
     made = subprocess.run([sys.executable, __file__, "--make", str(source), *names], check=True, stdout=subprocess.PIPE)
-    return {name: Input(name, Path(path), threads) for name, path, threads in json.loads(made.stdout)}
+    return {name: Input(name, Path(path), size, threads) for name, path, size, threads in json.loads(made.stdout)}
 
 
 def _make(source: Path, names: Sequence[str]) -> None:
@@ -142,22 +156,40 @@ def _make(source: Path, names: Sequence[str]) -> None:
     index: dict[str, list[int]] = json.loads(index_file.read_bytes()) if index_file.is_file() else {}
     recorded: generate.Recorded | None = None
     for name in names:
-        path = folder / f"{name}.txt"
+        path = _path(folder, name)
         size, _ = index.get(name, (-1, 0))
-        if path.is_file() and path.stat().st_size == size:
+        if path.exists() and _size(path) == size:
             continue
         _progress(f"making {name}")
         recorded = recorded or generate.Recorded.read(source)
         size = threads = 0
         part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            for block in generate.INPUTS[name](recorded):
-                size += file.write(block)
+        with ExitStack() as opened:
+            if name in generate.FLEETS:
+                path.mkdir(exist_ok=True)
+                blocks = generate.FLEETS[name](recorded)
+            else:
+                blocks = generate.INPUTS[name](recorded)
+                file = opened.enter_context(part.open("wb"))
+            for number, block in enumerate(blocks):
+                if name in generate.FLEETS:
+                    size += (path / f"{number:04}.txt").write_bytes(block)
+                else:
+                    size += file.write(block)
                 threads += block.count(b'\n"') + block.startswith(b'"')
-        part.replace(path)
+        if name not in generate.FLEETS:
+            part.replace(path)
         index[name] = [size, threads]
         index_file.write_text(json.dumps(index), encoding="utf-8")
-    print(json.dumps([(name, str(folder / f"{name}.txt"), index[name][1]) for name in names]))
+    print(json.dumps([(name, str(_path(folder, name)), *index[name]) for name in names]))
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / (name if name in generate.FLEETS else f"{name}.txt")
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else path.stat().st_size
 
 
 # --- measuring
@@ -230,6 +262,19 @@ def print_table(inputs: dict[str, Input], results: Results) -> None:
             _row([name, f"{inputs[name].mb:.1f}", inputs[name].threads, command, *measured], widths)
 
 
+def print_fleets(inputs: dict[str, Input], results: Results) -> None:
+    """Many files: two processes against one. The peak is that of the largest process."""
+    widths = [15, 8, 20, 9, 9, 9]
+    for name in generate.FLEETS:
+        if name in results:
+            print()
+            _row(["fleet", "MB", "command", "wall s", "peak MB", "x one"], widths)
+            for label, runs in results[name].items():
+                ratio = runs.wall / results[name][ONE].wall
+                measured = [f"{runs.wall:.2f}", f"{runs.peak:.0f}", f"{ratio:.2f}"]
+                _row([name, f"{inputs[name].mb:.0f}", label, *measured], widths)
+
+
 def print_hostile(inputs: dict[str, Input], results: Results) -> None:
     """Hostile inputs, each with one of twice the size."""
     widths = [15, 8, 18, 9, 9, 6, 9]
@@ -288,6 +333,11 @@ def print_goals(inputs: dict[str, Input], results: Results) -> None:
     for half, whole in HOSTILE:
         if half in results and whole in results:
             goal(f"later: {whole}: wall, x {half}", 2.3, results[whole][TEXT].wall / results[half][TEXT].wall)
+    for name in generate.FLEETS:
+        if name in results:
+            one, two = results[name][ONE], results[name][TWO]
+            goal(f"{name}: wall of two processes, x one", 0.6, two.wall / one.wall)
+            goal(f"{name}: peak MB in all, at most (three of the largest)", 400, 3 * max(one.peak, two.peak))
     start = results["start-up"]
     goal("later: --help: wall, x python -c pass", 200 / 11, start["--help"].wall / start["python -c pass"].wall)
 

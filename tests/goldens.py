@@ -21,37 +21,11 @@ from typing import Any, BinaryIO
 from threaddump.analysis import analyze
 from threaddump.report import DumpReport, Group, Report
 from threaddump.sources import InputError, Source
+from threaddump_parsers import parsers
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "fixtures"
-FOLDERS = (
-    "black-friday",
-    "healthy",
-    "hotspot",
-    "hotspot-sa",
-    "py-spy",
-    "py-spy-json",
-    "faulthandler",
-    "pystack",
-    "traceback",
-    "profiling-sampling",
-    "uwsgi",
-    "jcmd-json",
-    "jcmd-plain",
-    "threadmxbean",
-    "gdb-py",
-    "asyncio",
-    "gevent",
-    "actuator",
-    "javacore",
-    "jrockit",
-    "goroutine",
-    "austin",
-    "folded",
-    "speedscope",
-    "sigdump",
-    "dotnet-stack",
-)
+FOLDERS = ("black-friday", "healthy", *(parser.FORMAT for parser in parsers() if (FIXTURES / parser.FORMAT).is_dir()))
 UPDATE = "UPDATE_GOLDENS=1 python -m pytest tests/test_fixtures.py"
 
 

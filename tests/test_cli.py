@@ -686,7 +686,7 @@ def test_help_names_the_commands_and_how_to_start(run: Run) -> None:
     assert result.code == 0
     lines = result.out.splitlines()
     assert all(len(line) <= 80 for line in lines)
-    assert "  analyze  Say what threads are stuck on, who waits behind them, what to do." in lines
+    assert "  analyze    Say what threads are stuck on, who waits behind them, what to do." in lines
     assert "    threaddump analyze dump.txt" in lines
     assert "    py-spy dump --pid PID | threaddump analyze" in lines
     assert not [line for line in lines[1:] if line.endswith("...")]

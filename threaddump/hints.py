@@ -17,6 +17,14 @@ from threaddump_parsers.model import Dump
 Rule = Callable[[Facts], Iterator[str]]
 PAUSE = 10
 """Seconds between the dumps of a series: a slow call has ended by then."""
+_CROWD = 3
+"""Threads in one call that make it worth a look at what they call."""
+_CAPTURED = frozenset(
+    ("hotspot", "jcmd-json", "jcmd-plain", "threadmxbean", "actuator", "javacore")
+    + ("py-spy", "py-spy-json", "pystack", "faulthandler", "profiling-sampling", "traceback", "gdb-py")
+)
+"""Formats of which a process may still be there, and which ``threaddump capture`` can ask."""
+_UNDATED = frozenset(("py-spy", "py-spy-json", "faulthandler", "traceback"))
 _SHELL_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*").fullmatch
 
 
@@ -29,10 +37,13 @@ def hints(facts: Facts, merged: bool = False) -> list[str]:
 
 
 def series_hint(dump: Dump, findings: list[Finding]) -> str | None:
-    """The command for more dumps of the process, where something in this one looks stuck."""
+    """The command for more dumps of the process, where something in this one looks stuck.
+
+    A format without a time leaves it open whether two equal dumps are one: a capture says when it was taken.
+    """
     if not any(SEVERITIES.index(finding.severity) <= SEVERITIES.index("medium") for finding in findings):
         return None
-    if dump.os is not None:
+    if dump.os is not None or (dump.format in _UNDATED and dump.orchestrator is None):
         loop = f"threaddump capture {_pid(dump)} --count 3 --interval {PAUSE}s"
     else:
         command, file = _again(dump)
@@ -83,6 +94,18 @@ def _where(dump: Dump) -> str:
     if dump.orchestrator == "compose":
         return f"docker compose exec {named(dump.service, 'SERVICE')} "
     return ""
+
+
+# --- a live process
+
+
+def _endpoints(facts: Facts) -> Iterator[str]:
+    """No runtime prints which address a call waits for, since when, and with which limit; Linux knows."""
+    dump = facts.dump
+    if dump.os is not None or dump.orchestrator is not None or dump.format not in _CAPTURED:
+        return
+    if any(group.kind == "external-call" and len(group.threads) >= _CROWD for group in facts.groups):
+        yield f"address, age and timeout of each call (Linux): threaddump capture {_pid(dump)}"
 
 
 # --- the JVM
@@ -245,4 +268,5 @@ RULES: tuple[Rule, ...] = (
     _gdb,
     _sources,
     _tasks,
+    _endpoints,
 )

@@ -22,7 +22,6 @@ _MAGIC = (
     (b"JAVA PROFILE", "a heap dump (hprof)", "a heap dump has no waits: jcmd PID Thread.print -l -e > dump.txt"),
     (b"FLR\x00", "a JDK Flight Recorder file", "print its dumps: jfr print --events jdk.ThreadDump FILE"),
     (b"MOJ", "an austin MOJO file", "convert it: mojo2austin FILE FILE.austin"),
-    (b"PERFILE2", "a recording of perf", "print it: perf script | stackcollapse-perf.pl > FILE"),
 )
 
 # Texts that tools print instead of a dump.

@@ -56,6 +56,7 @@ CAPTURE = (
 INITIALS = b'"F'
 SIGNATURE = rb'Full thread dump |"[^"\n]'
 WORDS = (b"Full thread dump ", b"tid=")
+_OF_ANDROID = re.compile(rb" tid=\d{1,9} (?:[A-Z]\w+(?: \(still starting up\))?)\s*$")
 
 LINE_CACHE = 200_000
 """Distinct lines kept parsed; a dump of a big application has about 20,000."""
@@ -129,8 +130,11 @@ def claims(line: bytes) -> bool:
     if line[:1] == b'"':
         fields = b" tid=" in line and (b" nid=" in line or b" prio=" in line)
         header = _header(line) if fields else None
-        # With a #TID but without os_prio= it is the serviceability agent's: its frames have another form.
-        return header is not None and (header[1][0] is None or b" os_prio=" in line)
+        # With a #TID but without os_prio= it is the serviceability agent's: its frames have another form. Android's
+        # runtime has a number of its own and a state in one word.
+        return (
+            header is not None and _OF_ANDROID.search(line) is None and (header[1][0] is None or b" os_prio=" in line)
+        )
     return _is_title(line)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import os
 import random
 import shutil
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -289,6 +291,19 @@ def test_one_log(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_bytes(b"2026-11-22 INFO started\n".join(path.read_bytes() for path in FILES))
     assert_series(report_on(log))
+
+
+def test_compressed(tmp_path: Path) -> None:
+    for name, path in zip(("b", "c", "a"), FILES, strict=True):
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert_series(report_on(tmp_path))
+
+
+def test_an_archive(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "incident", "w:xz") as archive:
+        for path in FILES[::-1]:
+            archive.add(path, path.name)
+    assert_series(report_on(tmp_path / "incident"))
 
 
 def test_with_duplicates(tmp_path: Path) -> None:
