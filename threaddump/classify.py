@@ -164,8 +164,7 @@ class Classifier:
         if thread.state == "BLOCKED" and thread.blocked_on is not None:
             return Verdict("lock-wait", None, self.catalog.by_id.get("jvm.sync.monitor"), timed=False)
         if self.family == "jvm" and ASLEEP.search(thread.printed_state or ""):
-            entry = self.catalog.by_id.get("jvm.sync.sleep")
-            return replace(verdict or Verdict("unknown"), kind="sleep", phase="sleep", entry=entry, timed=True)
+            return replace(verdict or Verdict("unknown"), kind="sleep", phase="sleep", timed=True)
         if thread.virtual and thread.state == "RUNNABLE" and not thread.stack and not thread.truncated:
             return Verdict("running", inferred=NOT_BEGUN)  # a mounted one has the frames that its carrier executes
         if verdict is not None and WANTS_GIL.search(thread.printed_state or ""):
