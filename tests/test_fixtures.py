@@ -234,6 +234,17 @@ TRUTHS: dict[str, Truth] = {
     "folded/py-spy-lock-contention.txt": CONTENTION,
     "*/py-spy-queue-workers.*": QUEUE,
     "folded/austin-*.txt": PROFILED,
+    "art/main-thread-blocked-synthetic.txt": Truth(
+        (24,),
+        (
+            Doing("external-call", 1, "PriceService.fetch", "till-sync"),
+            Doing("lock-wait", 1, "Basket.total", "main"),
+            Doing("lock-wait", 3, "Basket.add", "stock-"),
+            Doing("idle", 2, "", "AsyncTask #"),
+        ),
+        (Behind("till-sync", 4),),
+        chain=("till-sync", 4, 1),
+    ),
     "sigdump/stuck-synthetic.txt": Truth(
         (30,),
         (
