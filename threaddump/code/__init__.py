@@ -1,6 +1,6 @@
 """What Python source code says about the threads that stand in it.
 
-A thread in a C function shows only the Python line that called it, and a suspended task of asyncio, as it prints itself,
+A thread in a C function shows only the Python line that called it, and a suspended task of asyncio that prints itself
 only that of its outermost coroutine. The text of that line tells which function it is: some formats print it, and with
 the application's source at hand (``--source-root``) any format does. Nothing is executed: the text is parsed with
 ``ast``, and every answer is an inference that says so.
