@@ -19,12 +19,12 @@ PAUSE = 10
 """Seconds between the dumps of a series: a slow call has ended by then."""
 _CROWD = 3
 """Threads in one call that make it worth a look at what they call."""
-_CAPTURED = frozenset(
-    ("hotspot", "jcmd-json", "jcmd-plain", "threadmxbean", "actuator", "javacore")
-    + ("py-spy", "py-spy-json", "pystack", "faulthandler", "profiling-sampling", "traceback", "gdb-py")
-)
-"""Formats of which a process may still be there, and which ``threaddump capture`` can ask."""
 _UNDATED = frozenset(("py-spy", "py-spy-json", "faulthandler", "traceback"))
+"""Formats that print no time."""
+_CAPTURED = _UNDATED | {"pystack", "profiling-sampling", "gdb-py"} | {
+    "hotspot", "jcmd-json", "jcmd-plain", "threadmxbean", "actuator", "javacore",
+}  # fmt: skip
+"""Formats of which a process may still be there, and which ``threaddump capture`` can ask."""
 _SHELL_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*").fullmatch
 
 
@@ -61,6 +61,8 @@ def _again(dump: Dump) -> tuple[str, str | None]:
         return f"{where}jcmd {pid} Thread.dump_to_file -format=plain /tmp/dump-$i.txt", None
     if dump.format == "actuator":
         return "curl -s http://HOST:PORT/actuator/threaddump", "json"
+    if dump.format == "art":
+        return f"adb shell kill -3 {pid}", None
     if dump.family == "jvm":
         return f"{where}jcmd {pid} Thread.print -l -e", "txt"
     if dump.format == "pystack":

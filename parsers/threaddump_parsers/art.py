@@ -26,7 +26,7 @@ As printed by ``signal_catcher.cc`` (the frame around), ``thread.cc`` (a thread)
     ----- end 2976 -----
 
 ``tid`` is ART's own small number, which ``held by thread`` means; the kernel's is ``sysTid``. Frames of the kernel
-(left out) and of C stand above those of Java. Dalvik prints its states in capitals and says ``held by tid=15 (Thread-404)``.
+(left out) and of C stand above those of Java. Dalvik prints its states in capitals and says ``held by tid=15 (NAME)``.
 """
 
 from __future__ import annotations
@@ -270,7 +270,7 @@ class _Reader(ThreadText):
 
 
 def _c_function(printed: str) -> str:
-    """``__epoll_pwait`` of ``native: #00 pc 0006 /libc.so (__epoll_pwait+8)``; the library's name where no symbol is."""
+    """``__epoll_pwait`` of ``native: #00 pc 0006 /libc.so (__epoll_pwait+8)``; without a symbol its library."""
     found = _NATIVE.fullmatch(printed)
     if found is None:
         return printed.removeprefix("native: ")[:200]

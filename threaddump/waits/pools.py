@@ -144,9 +144,13 @@ def pool_locks(dump: Dump, pools: Sequence[PoolJoin], verdicts: Sequence[Verdict
                 type="pool",
                 owner=None,
                 waiting=[dump.threads[index].label for index in pool.waiters],
-                owner_unknown=f"{len(pool.holders)} threads probably hold the slots ({pool.reason})"
+                owner_unknown=f"{_probable(len(pool.holders))} the slots ({pool.reason})"
                 if pool.holders
                 else "the holders of a pool's slots are not printed, and no thread here is in a call of this pool",
             )
         )
     return result
+
+
+def _probable(holders: int) -> str:
+    return "1 thread probably holds" if holders == 1 else f"{holders} threads probably hold"
