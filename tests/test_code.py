@@ -27,7 +27,7 @@ BOOT = (
 
 def printed(line: str, function: str = "handle", **thread: object) -> Verdict:
     """The verdict on a thread that stands in a line, of which the dump prints the text and nothing else is known."""
-    stack = (Frame(function, "/srv/shop/app/orders/app.py", 7, source=line), *BOOT)
+    stack = (Frame(function, "/srv/shop/app/orders/app.py", 7, source=line), *(() if "virtual" in thread else BOOT))
     dump = Dump("traceback", 1, "python", threads=[Thread("worker", 1, stack=stack, **thread)])  # type: ignore[arg-type]
     (verdict,) = concluded(dump, Classifier("python"))[0]
     return verdict
@@ -143,6 +143,114 @@ def test_the_applications_line_tells_the_timeout(line: str, function: str, above
     dump = Dump("traceback", 1, "python", threads=[Thread("worker", 1, stack=stack)])
     (verdict,) = concluded(dump, Classifier("python"))[0]
     assert (verdict.timed, bool(verdict.timed_reason)) == (timed, timed is not None)
+
+
+# --- tasks
+
+
+def suspended(line: str, function: str = "handle", state: str | None = "IDLE") -> Verdict:
+    """The verdict on a task that is suspended in a line."""
+    return printed(line, function, state=state, virtual=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "timed"),
+    [
+        ("async with lock: pass", "lock-wait", None),
+        ("async with self._stock_lock, asyncio.timeout(5):", "lock-wait", None),
+        ("await self.lock.acquire()", "lock-wait", None),
+        ("async def take(q): await q.get()", "idle", None),
+        ("job = await self.job_queue.get()", "idle", None),
+        ("await asyncio.wait_for(self.queue.get(), 5)", "idle", None),
+        ("await asyncio.wait_for(done_event.wait(), timeout=5)", "sync-wait", True),
+        ("await asyncio.wait_for(done_event.wait(), limit)", "sync-wait", None),
+        ("await asyncio.shield(queue.join())", "sync-wait", None),
+        ("await queue.put(job)", "queue-put", None),
+        ("await asyncio.sleep(backoff())", "sleep", True),
+        ("await sleep(5)", "sleep", True),
+        ("await anyio.sleep(5)", "sleep", True),
+        ("return await asyncio.gather(*calls)", "sync-wait", None),
+        ("async with asyncio.TaskGroup() as group:", "sync-wait", None),
+        ("rows = await loop.run_in_executor(None, query)", "sync-wait", None),
+        ("head = await reader.readexactly(4)", "external-call", None),
+        ("r, w = await asyncio.open_connection(host, port)", "external-call", None),
+        ("await writer.drain()", "external-call", None),
+        ("out, _ = await converter.communicate()", "io", None),
+    ],
+)
+def test_a_printed_line_tells_what_a_task_awaits(line: str, kind: str, timed: bool | None) -> None:
+    verdict = suspended(line, function="take") if line.startswith("async def") else suspended(line)
+    assert (verdict.kind, verdict.timed) == (kind, timed)
+    assert verdict.inferred == f"inferred from the source line `{line}`"
+    assert verdict.caller == f"orders/app.py:{'take' if line.startswith('async def') else 'handle'}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "await order(7)",
+        "await self.bank.charge(7)",
+        "await task",
+        "await other[0]",
+        "await cache.get()",
+        "await queue.get(timeout=5)",
+        "await response.read()",
+        "await pool.acquire()",
+        "await asyncio.wait_for(charge(7), 5)",
+        "async with session.get(url) as response:",
+        "async with pool.acquire() as connection:",
+        "async with session:",
+        "async with asyncio.timeout(5):",
+        "async for row in cursor:",
+        "rows = [row async for row in cursor]",
+        "await queue.get(); await lock.acquire()",
+        "time.sleep(5)",
+        "with lock:",
+        "queue.get()",
+        "",
+    ],
+)
+def test_a_line_that_may_await_anything_leaves_a_task_unknown(line: str) -> None:
+    verdict = suspended(line)
+    assert (verdict.kind, verdict.inferred) == ("unknown", "")
+
+
+def test_a_task_that_is_not_suspended_awaits_nothing() -> None:
+    assert suspended("await asyncio.sleep(5)", state=None).kind == "unknown"
+
+
+AWAITS = {
+    "nap": "sleep",
+    "call_in_executor": "sync-wait",
+    "call_in_thread": "sync-wait",
+    "shielded": "sync-wait",
+    "gather_naps": "sync-wait",
+    "wait_for_first": "sync-wait",
+    "nap_in_group": "sync-wait",
+    "bounded_event": "sync-wait",
+    "take": "idle",
+    "fill": "queue-put",
+    "finish": "sync-wait",
+    "run_converter": "io",
+    "read_reply": "external-call",
+    "slot": "lock-wait",
+    "receive": "external-call",
+    "wrapped": "sync-wait",
+    "own_coroutine": "unknown",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "roots"),
+    [("print-stack-awaits", ()), ("print-stack-awaits", (PROGRAMS,)), ("task-reprs-awaits", (PROGRAMS,))],
+)
+def test_what_tasks_await_by_their_lines(name: str, roots: tuple[Path, ...]) -> None:
+    assert kinds(report(f"asyncio/{name}.txt", *roots)) == AWAITS
+
+
+def test_who_holds_the_lock_that_tasks_await() -> None:
+    (lock,) = report("asyncio/task-reprs-circle.txt", PROGRAMS).locks
+    assert (len(lock.waiting), lock.owner and (lock.owner.thread, lock.owner.kind)) == (4, ("holder", "sleep"))
 
 
 # --- files

@@ -583,7 +583,7 @@ def test_a_healthy_service_raises_no_alarm(path: Path) -> None:
 
 
 IDLE_IN_LAB = ("asyncio_tasks", "queue_idle_workers", "sleep_join", "vthreads-25", "weirdnames-17", "eliminated-17")
-SHOWS_MORE = re.compile("/dump_to_file|py315-dump/.*[.]async|/asyncio-ps/|[.]callgraph[.]")
+SHOWS_MORE = re.compile("/dump_to_file|py315-dump/.*[.]async|/asyncio-ps/|[.](?:callgraph|taskstacks)[.]")
 """Ways that show the virtual threads or tasks of these programs as well, and among those some do wait for a lock."""
 
 
@@ -600,3 +600,15 @@ def test_an_idle_program_raises_no_alarm(program: str) -> None:
         if finding.severity in ALARMS
     ]
     assert found == []
+
+
+@pytest.mark.skipif(not (LAB.is_dir() and (CORPUS / "files").is_dir()), reason=f"needs the dumps of {LAB} and {CORPUS}")
+def test_nearly_all_threads_get_a_kind() -> None:
+    """What is left are C calls at an application's line, and futures of which nothing is printed."""
+    kinds: Counter[str] = Counter()
+    for path in sorted(path for root in (LAB, CORPUS / "files") for path in root.rglob("*")):
+        if path.is_file() and path.suffix not in {".tsv", ".py", ".md"}:
+            for report in dumps(path):
+                kinds.update(report.by_kind)
+    assert kinds.total() > 30_000
+    assert kinds["unknown"] <= 0.03 * kinds.total()

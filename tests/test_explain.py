@@ -473,6 +473,23 @@ def test_task_that_awaits_others(run: Run) -> None:
     assert 'for the ends of "holder" line 4, "waiter-0" line 5, "waiter-1" line 6 and 28 more' in words
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "words"),
+    [
+        ("gather_naps", "asyncio/task-reprs-awaits.txt", "because the dump prints what kind of future it waits for"),
+        ("slot", "asyncio/print-stack-awaits.txt", "0 source line call:await asyncio.Semaphore.acquire:70 ^ blocking"),
+        ("main", "hotspot-sa/mixed.txt", "VERDICT sleep because its state is TIMED_WAITING (sleeping)"),
+        (
+            "vt-starved-2",
+            "jcmd-plain/pinned-carriers.txt",
+            "VERDICT running because its state is RUNNABLE inferred ready",
+        ),
+    ],
+)
+def test_what_decides_where_frames_do_not(run: Run, name: str, file: str, words: str) -> None:
+    assert words in told(run("--thread", name, FIXTURES / file)).words
+
+
 def test_thread_that_waits_for_the_interpreter_lock(run: Run) -> None:
     path = FIXTURES / "gdb-py" / "py-bt-full-names.txt"
     (line,) = [at for at, text in enumerate(path.read_text("utf-8").splitlines(), 1) if "Waiting for the GIL" in text]

@@ -527,7 +527,11 @@ TRUTHS: dict[str, Truth] = {
     "pystack/core-of-a-live-process.txt": Truth((4,)),
     "pystack/subinterpreters.txt": Truth((4,)),
     "asyncio/call-graph.txt": TASKS,
-    "asyncio/print-stack.txt": Truth((32,)),
+    "asyncio/print-stack.txt": Truth((32,), (Doing("lock-wait", 20, "waiter"), Doing("idle", 10, "", "consumer-"))),
+    "asyncio/*-awaits.txt": Truth((17,), (Doing("sync-wait", 1, "gather_naps"), Doing("sync-wait", 1, "wrapped"))),
+    "asyncio/print-stack-awaits.txt": Truth(
+        (17,), (Doing("queue-put", 1, "fill"), Doing("lock-wait", 1, "slot"), Doing("io", 1, "run_converter"))
+    ),
     "asyncio/ps-loop-blocked-python-3.15.txt": Truth((5,), (Doing("sleep", 3, "", "heartbeat-"),)),
     "asyncio/ps.txt": TASKS,
     "asyncio/pstree.txt": TASKS,

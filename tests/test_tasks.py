@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +50,40 @@ def test_a_task_that_gathers_waits_behind_each() -> None:
 def test_a_task_without_work_is_the_root_of_nothing() -> None:
     consumers = [task(f"consumer-{number}", *IDLE) for number in range(3)]
     assert analyzed(tasks(task("main", awaits=tuple(consumers)), *consumers)).chains == []
+
+
+def test_a_server_whose_task_works_for_it_is_not_idle() -> None:
+    """aiohttp's connection waits for the next request in the same coroutine as for the answer to one."""
+    start = "aiohttp/web_protocol.py:start"
+    handler = task("Task-9", "shop/api.py:order")
+    assert [
+        v.kind for v in verdicts(tasks(task("Task-7", start), task("Task-8", start, awaits=(handler,)), handler))
+    ] == [
+        "idle",
+        "sync-wait",
+        "unknown",
+    ]
+    handler.state = "TERMINATED"
+    assert verdicts(tasks(task("Task-8", start, awaits=(handler,)), handler))[0].kind == "idle"
+
+
+@pytest.mark.parametrize(
+    ("printed", "kind", "said"),
+    [
+        ("pending, wait_for=_GatheringFuture pending", "sync-wait", "it waits for the tasks of asyncio.gather"),
+        ("pending, wait_for=Future pending cb=shield", "sync-wait", "it waits for a task that asyncio.shield protects"),
+        (
+            "pending, wait_for=Future pending cb=_chain_future",
+            "sync-wait",
+            "it waits for a result from another thread: the callback of its future is _chain_future",
+        ),
+        ("pending, wait_for=Future pending", "unknown", ""),
+        ("pending, wait_for=Future pending cb=remember", "unknown", ""),
+    ],
+)
+def test_a_future_tells_what_is_waited_for_by_its_maker(printed: str, kind: str, said: str) -> None:
+    verdict = verdicts(tasks(task("order", state="IDLE", printed_state=printed)))[0]
+    assert (verdict.kind, verdict.inferred) == (kind, said)
 
 
 def test_a_task_that_is_over_is_not_waited_for() -> None:

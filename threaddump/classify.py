@@ -45,6 +45,16 @@ J9_CLASS_INIT = "java.lang.J9VMInternals$ClassInitializationLock"
 """The object that J9 has for it."""
 WANTS_GIL = re.compile("waiting for (?:the )?gil", re.IGNORECASE)
 """The words of ``profiling.sampling``, of pystack and of gdb for a thread that waits for the interpreter lock."""
+ASLEEP = re.compile(r"\bsleeping\b")
+"""The word of HotSpot and JRockit for a thread in ``Thread.sleep``, where its frames do not show it."""
+NOT_BEGUN = "ready to run: it has no frames yet, and no carrier"
+ON_FUTURE = re.compile(r"wait_for=(?:(_Gathering)Future\b|\w+ \w+ cb=(_chain_future|shield)$)")
+"""What a task waits for, as asyncio prints it, where that tells more than that it is a future."""
+FUTURES = {
+    "_Gathering": "it waits for the tasks of asyncio.gather",
+    "_chain_future": "it waits for a result from another thread: the callback of its future is _chain_future",
+    "shield": "it waits for a task that asyncio.shield protects",
+}
 ON_CHANNELS = frozenset({"chan receive", "select"})
 """Wait reasons of Go for a goroutine that waits until others send."""
 
@@ -104,6 +114,10 @@ class Classifier:
                 self._verdicts[cache_key] = verdict = self._classify(*cache_key)
             if verdict.kind == "unknown":
                 verdict = self._by_name(thread, verdict)
+            elif verdict.kind == "idle" and any(task.state != "TERMINATED" for task in thread.awaits):
+                verdict = replace(
+                    verdict, kind="sync-wait", phase=None, entry=None
+                )  # its loop has given work to a task
             if thread.locals and verdict.kind in {"external-call", "pool-wait"}:
                 verdict = self._timed_by_locals(thread, verdict)
             if thread.call is not None:
@@ -149,10 +163,18 @@ class Classifier:
             return Verdict("idle")
         if thread.state == "BLOCKED" and thread.blocked_on is not None:
             return Verdict("lock-wait", None, self.catalog.by_id.get("jvm.sync.monitor"), timed=False)
+        if self.family == "jvm" and ASLEEP.search(thread.printed_state or ""):
+            return replace(verdict or Verdict("unknown"), kind="sleep", phase="sleep", timed=True)
+        if thread.virtual and thread.state == "RUNNABLE" and not thread.stack and not thread.truncated:
+            return Verdict("running", inferred=NOT_BEGUN)  # a mounted one has the frames that its carrier executes
         if verdict is not None and WANTS_GIL.search(thread.printed_state or ""):
             return replace(verdict, kind="running")  # ready to run
         if thread.awaits:
             return replace(verdict or Verdict("unknown"), kind="sync-wait")  # for the ends of other tasks
+        future = ON_FUTURE.search(thread.printed_state or "") if thread.virtual else None
+        if future is not None:
+            inferred = FUTURES[future[1] or future[2]]
+            return replace(verdict or Verdict("unknown"), kind="sync-wait", inferred=inferred)
         return verdict or Verdict("unknown")
 
     def _classify(self, stack: Stack, state: str | None, version: str | None) -> Verdict:

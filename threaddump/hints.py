@@ -252,9 +252,9 @@ def _tasks(facts: Facts) -> Iterator[str]:
     yield f"what runs or blocks the loop's thread: {_where(dump)}py-spy dump --pid {_pid(dump)}"
     suspended = (thread.state == "IDLE" for thread in dump.threads)
     if any(verdict.kind == "unknown" and idle for verdict, idle in zip(facts.verdicts, suspended, strict=True)):
-        yield (
-            f"what a suspended task waits for, from Python 3.14: {_where(dump)}python -m asyncio pstree {_pid(dump)}"
-        )
+        sources = "" if facts.has_sources else "threaddump analyze --source-root DIR FILE; "
+        shown = f"{_where(dump)}python -m asyncio pstree {_pid(dump)}"
+        yield f"what a suspended task waits for: {sources}from Python 3.14, {shown}"
 
 
 RULES: tuple[Rule, ...] = (

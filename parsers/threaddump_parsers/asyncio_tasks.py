@@ -27,10 +27,13 @@ with the awaiters nested below ``+ Awaited by:``::
     Stack for <Task pending name='waiter-4' coro=<waiter() running at /srv/app/shop.py:8> wait_for=<Future pending
     cb=[Task.task_wakeup()]>> (most recent call last):
       File "/srv/app/shop.py", line 8, in waiter
+        async with lock:
 
 and lines of nothing but the ``repr`` of a task. With ``wait_for`` the task is suspended; without it, it runs, may run
-next, or is over. aiomonitor prints a table (``ps``) and ``Stack of <Task name=order coro=want()> (most recent call
-last)`` (``where``), below the places where tasks were created, which are no stacks.
+next, or is over. What is waited for is a task, a ``_GatheringFuture``, or a future that does not say what it is of (a
+lock, a queue, a timer, a socket) unless a callback tells: ``_chain_future`` of another thread, ``shield`` of a task.
+aiomonitor prints a table (``ps``) and ``Stack of <Task name=order coro=want()> (most recent call last)`` (``where``),
+below the places where tasks were created, which are no stacks.
 """
 
 from __future__ import annotations
@@ -88,8 +91,10 @@ _STACK = re.compile(rb"(?:Stack for|No stack for|Traceback for) (<.*>)(?: \(most
 _REPR = re.compile(rb"<\w{0,99}Task (pending|finished|cancelled|cancelling)\b(.*)>", re.DOTALL)
 _NAME = re.compile(rb" name=(['\"])(.*?)\1(?= coro=| \w+=|>|$)", re.DOTALL)
 _AT = re.compile(rb" (?:running|defined) at ")
-_PLACE = re.compile(rb"([^\n]{1,4096}?):(\d{1,9})(?=[,> ]|$)")
-_WAIT_FOR = re.compile(rb" wait_for=<(\w{1,99}) (\w{1,20})(?: name=(['\"])(.*?)\3 coro=)?", re.DOTALL)
+_PLACE = re.compile(rb"([^\n]{1,4096}?):(\d{1,9}|None)(?=[,> ]|$)")
+_WAIT_FOR = re.compile(
+    rb" wait_for=<(\w{1,99}) (\w{1,20})(?: name=(['\"])(.*?)\3 coro=| cb=\[(\w{1,99})\.<locals>)?", re.DOTALL
+)
 _MONITOR_COLUMNS = ("Task ID", "State", "Name", "Coroutine", "Created Location", "Since")
 _MONITOR_TABLE = re.compile(rb"\| Task ID +State +Name +Coroutine +Created Location +Since +\|")
 _MONITOR_RULE = re.compile(rb"\+-{20,}\+")
@@ -239,6 +244,9 @@ class _Reader(DumpReader):
         if wait is not None:
             thread.state = "IDLE"
             thread.printed_state = f"{state}, wait_for={text(wait[1])} {text(wait[2])}"
+            if wait[5] is not None:
+                # The function that made the future sees to what becomes of it: _chain_future, shield.
+                thread.printed_state += f" cb={text(wait[5])}"
             if wait[4] is not None:
                 self._wants.append((thread, text(wait[4])))
 
@@ -334,7 +342,10 @@ class _Reader(DumpReader):
         if body in _SECTIONS or self._foreign or body.startswith(b"No stack available"):
             self.grammar()
             return True
-        return self.thread is not None and bool(self.stack) and not self.gap  # the source line
+        if self.thread is None or not self.stack or self.gap:
+            return False
+        self.add_source(plain)
+        return True
 
     def _read_frame(self, number: int, frame: Frame) -> bool:
         if self._form == "graph" and self._again:
@@ -493,8 +504,11 @@ def _task_name(fields: bytes) -> str:
     return text(found[2]) if found is not None else ""
 
 
-def _coroutine(fields: bytes) -> tuple[str, str, int] | None:
-    """Where the coroutine is: ``coro=<pay() running at /srv/shop.py:8>`` or ``coro=<pay() done, defined at ..:8>``."""
+def _coroutine(fields: bytes) -> tuple[str, str, int | None] | None:
+    """Where the coroutine is: ``coro=<pay() running at /srv/shop.py:8>`` or ``coro=<pay() done, defined at ..:8>``.
+
+    One of Cython's is ``running at src/server.pyx:None``.
+    """
     shown = fields.partition(b" coro=<")[2].partition(b">>")[0]
     function, _, rest = shown.partition(b"()")
     at = _AT.search(rest[:MAX_TEXT])
@@ -502,7 +516,7 @@ def _coroutine(fields: bytes) -> tuple[str, str, int] | None:
     place = _PLACE.match(rest, at.end()) if at is not None else None
     if place is None or not function:
         return None
-    return text(function), text(place[1]), int(place[2])
+    return text(function), text(place[1]), number_of(place[2])
 
 
 def _tree_frame(shown: str) -> Frame:

@@ -76,7 +76,7 @@ CAPTURE = (
 )
 INITIALS = b'"TPS'
 SIGNATURE = rb'"[^"\n]|Process Thread Dump: |Thread \d{1,19} \('
-WORDS = (b" Id=", b" - Thread t@", b"Thread Dump: ", b"Thread ")
+WORDS = (b" Id=", b" - Thread t@", b"Thread Dump: ", b"Thread ", b'" RUNNABLE', b"WAITING", b'" BLOCKED')
 
 _STATE = "|".join(sorted(STATES))
 _INFO = re.compile(

@@ -173,6 +173,28 @@ def test_tasks_alone_on_their_lines() -> None:
     assert [(f.function, f.file, f.line) for f in dump.threads[2].stack] == [("fail", "/srv/app/shop.py", 9)]
 
 
+@pytest.mark.parametrize(
+    ("future", "state"),
+    [
+        ("<_GatheringFuture pending cb=[Task.task_wakeup()]>", "pending, wait_for=_GatheringFuture pending"),
+        (
+            "<Future pending cb=[_chain_future.<locals>._call_check_cancel() at /usr/lib/futures.py:387]>",
+            "pending, wait_for=Future pending cb=_chain_future",
+        ),
+        ("<Future pending cb=[BaseSelectorEventLoop._sock_read_done(6)()]>", "pending, wait_for=Future pending"),
+    ],
+)
+def test_what_a_task_waits_for(future: str, state: str) -> None:
+    dump = only(f"{REPR.format('a', f' wait_for={future}')}\n{REPR.format('b', '')}\n")
+    assert (dump.threads[0].state, dump.threads[0].printed_state) == ("IDLE", state)
+
+
+def test_a_coroutine_of_cython_has_no_line() -> None:
+    shown = "<Task pending name='grpc' coro=<AioServer._loop() running at src/grpc/aio/server.pyx.pxi:None>>"
+    (frame,) = only(f"{shown}\n{REPR.format('b', '')}\n").threads[0].stack
+    assert (frame.function, frame.file, frame.line) == ("AioServer._loop", "src/grpc/aio/server.pyx.pxi", None)
+
+
 def test_the_task_in_wait_for_is_awaited() -> None:
     inner = " wait_for=" + REPR.format("b", SUSPENDED) + " cb=[Task.task_wakeup()]"
     assert awaits(only(f"{REPR.format('a', inner)}\n{REPR.format('b', SUSPENDED)}\n")) == {"a": ["b"]}
@@ -197,6 +219,7 @@ def test_print_stack_prints_the_innermost_frame_last() -> None:
         f"No stack for {REPR.format('Task-2', '')}\n"
     )
     assert functions(dump) == [["main", "<module>"], []]
+    assert [frame.source for frame in dump.threads[0].stack] == ["task.print_stack()", "asyncio.run(main())"]
 
 
 def test_a_name_that_asyncio_gave_begins_the_next_dump_when_it_comes_again() -> None:

@@ -1,11 +1,12 @@
 """What Python source code says about the threads that stand in it.
 
-A thread in a C function shows only the Python line that called it. The text of that line tells which function it is:
-some formats print it, and with the application's source at hand (``--source-root``) any format does. Nothing is
-executed: the text is parsed with ``ast``, and every answer is an inference that says so.
+A thread in a C function shows only the Python line that called it, and a suspended task of asyncio that prints itself
+only that of its outermost coroutine. The text of that line tells which function it is: some formats print it, and with
+the application's source at hand (``--source-root``) any format does. Nothing is executed: the text is parsed with
+``ast``, and every answer is an inference that says so.
 
 ``statements`` finds the calls of a line, ``modules`` what names in a file mean and which locks are taken where,
-``files`` the file of a frame, and ``infer`` puts it to use.
+``awaits`` what a coroutine waits for in a line, ``files`` the file of a frame, and ``infer`` puts it to use.
 """
 
 from __future__ import annotations

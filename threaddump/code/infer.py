@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from threaddump.classify import Classifier, Verdict
-from threaddump.code import modules, statements
+from threaddump.code import awaits, modules, statements
 from threaddump.code.files import SourceFiles
 from threaddump.code.locks import LockName, SourceLocks
 from threaddump.code.modules import UNKNOWN, Module, Scope
@@ -57,6 +58,8 @@ class _Line:
     calls: Sequence[Call]
     implicit: bool
     text: str
+    awaited: Sequence[Call] | None
+    """What a coroutine that is suspended there may wait for."""
 
 
 class Inference:
@@ -64,7 +67,7 @@ class Inference:
 
     def __init__(self, roots: Sequence[str] = ()) -> None:
         self.files = SourceFiles(roots) if roots else None
-        self._calls: dict[tuple[Frame, bool], Found | None] = {}
+        self._calls: dict[tuple[Frame, bool, bool], Found | None] = {}
         self._stacks: dict[tuple[Stack, Frame], Stack] = {}
         self._printed = Module("", None)
 
@@ -174,9 +177,11 @@ class Inference:
         if thread.printed_state == WROTE_THE_DUMP:
             # The same line may be another thread's, which did not call anything to write the dump.
             return self._read(leaf, classifier, wrote=True)
-        key = (leaf, awaited)
+        suspended = thread.virtual and thread.state == "IDLE" and leaf is thread.stack[0]
+        key = (leaf, awaited, suspended)
         if key not in self._calls:
-            self._calls[key] = self._read(leaf, classifier, awaited=awaited)
+            read = self._read_await if suspended else partial(self._read, awaited=awaited)
+            self._calls[key] = read(leaf, classifier)
         return self._calls[key]
 
     def _at(self, frame: Frame, awaited: bool = False) -> _Line | None:
@@ -189,7 +194,8 @@ class Inference:
             calls, implicit = statements.calls_at(nodes, line, awaited)
             if not calls and not implicit:
                 calls, implicit = _of_statement(nodes, line)
-            return _Line(module, scope, calls, implicit, frame.source or self.files.line(module.file, line))
+            text = frame.source or self.files.line(module.file, line)
+            return _Line(module, scope, calls, implicit, text, statements.awaited_at(nodes, line))
         tree = statements.printed(frame.source or "")
         if tree is None:
             return None
@@ -198,7 +204,8 @@ class Inference:
         calls, implicit = statements.calls_at(nodes, 1, awaited)
         # `timeout=5` may be a statement, and as well an argument of a call that began lines above.
         implicit = implicit or not all(isinstance(node, _WHOLE) for node in nodes)
-        return _Line(self._printed, self._printed.top, calls, implicit, frame.source or "")
+        suspended = statements.awaited_at(nodes, 1)
+        return _Line(self._printed, self._printed.top, calls, implicit, frame.source or "", suspended)
 
     def _read(self, leaf: Frame, classifier: Classifier, *, wrote: bool = False, awaited: bool = False) -> Found | None:
         """The one call of a line that blocks; of several of one kind the last, which is the outer or the later one."""
@@ -237,10 +244,25 @@ class Inference:
         name, _, call = max(strong, key=lambda one: _order(one[2]))
         lock = None
         if name == statements.LOCK and len(strong) == 1:
-            base = call.callee.value if call.call and isinstance(call.callee, ast.Attribute) else call.callee
-            named = module.lock(base, scope) if module is not self._printed else _printed_lock(base, leaf)
-            lock = (named, leaf) if named is not None else None
+            lock = self._named_lock(call, at, leaf)
         return Found(self._frame(leaf, name), modules.timed(name, call.call), _quoted(text), lock)
+
+    def _read_await(self, leaf: Frame, classifier: Classifier) -> Found | None:
+        """What a suspended coroutine waits for in its line, if that can only be one thing."""
+        at = self._at(leaf)
+        found = awaits.waited_for(at.awaited, at.module, at.scope) if at is not None and at.awaited else None
+        if at is None or found is None or _kind(found[0], classifier) is None:
+            return None
+        name, call = found
+        lock = None
+        if name == awaits.AWAIT + awaits.LOCK:
+            lock = self._named_lock(call, at, leaf)
+        return Found(self._frame(leaf, name), awaits.timed(call, at.module, at.scope), _quoted(at.text), lock)
+
+    def _named_lock(self, call: Call, at: _Line, leaf: Frame) -> tuple[LockName, Frame] | None:
+        base = call.callee.value if call.call and isinstance(call.callee, ast.Attribute) else call.callee
+        named = at.module.lock(base, at.scope) if at.module is not self._printed else _printed_lock(base, leaf)
+        return (named, leaf) if named is not None else None
 
     @staticmethod
     def _frame(leaf: Frame, name: str) -> Frame:

@@ -41,6 +41,8 @@ class Call:
     """None for a ``with`` statement."""
     line: int
     """The line that the interpreter gives for it."""
+    managed: bool = False
+    """Whether ``async with`` enters and leaves what the call returns."""
 
 
 def parse(text: str) -> ast.Module | None:
@@ -129,6 +131,31 @@ def calls_at(nodes: list[ast.AST], line: int, awaited: bool = False) -> tuple[li
         ):
             implicit = True
     return calls, implicit
+
+
+def awaited_at(nodes: list[ast.AST], line: int) -> list[Call] | None:
+    """What a suspended coroutine may wait for in this line: the calls that it awaits, and the locks it may enter.
+
+    None where it may be anything else: a task or future by its name, what ``async for`` asks.
+    """
+    found = []
+    for node in inside(nodes):
+        if getattr(node, "lineno", line) != line:
+            continue
+        if isinstance(node, ast.Await):
+            if not isinstance(node.value, ast.Call):
+                return None
+            found.append(Call(node.value.func, node.value, line))
+        elif isinstance(node, ast.AsyncWith):
+            found += [
+                Call(i.context_expr.func, i.context_expr, line, managed=True)
+                if isinstance(i.context_expr, ast.Call)
+                else Call(i.context_expr, None, line)
+                for i in node.items
+            ]
+        elif isinstance(node, ast.AsyncFor) or (isinstance(node, ast.comprehension) and node.is_async):
+            return None
+    return found
 
 
 def dotted(node: ast.expr) -> str | None:

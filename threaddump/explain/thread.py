@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from threaddump.catalog import Entry
-from threaddump.classify import ANY_WAIT, CLASS_INIT, WANTS_GIL, is_class_init, is_unnamed_class, weight
+from threaddump.classify import ANY_WAIT, CLASS_INIT, FUTURES, WANTS_GIL, is_class_init, is_unnamed_class, weight
 from threaddump.explain.find import LISTED, thread_words
 from threaddump.explain.layout import LABEL, Answer, labelled, paragraph
 from threaddump.explain.trace import Trace, trace
@@ -120,7 +120,7 @@ def _because(told: Trace) -> str:
         names = [name for name in told.classifier.catalog.thread_names.find(thread.name) if name.role == "runtime"]
         if names:
             return f"its name is known: {names[0].label}"
-        if thread.state in {"NEW", "TERMINATED"}:
+        if thread.state in {"NEW", "TERMINATED"} or verdict.kind == "running":
             return f"its state is {thread.state}"
         return "the dump shows no frame of it"
     if told.blocked:
@@ -129,6 +129,10 @@ def _because(told: Trace) -> str:
         return f"{why}: it cannot enter its top frame{named}"
     if verdict.entry is None and verdict.kind == "running" and WANTS_GIL.search(thread.printed_state or ""):
         return f"{clean(thread.printed_state or '', 80)}: it is ready to run"
+    if told.winner is None and verdict.kind == "sleep":
+        return f"its state is {clean(thread.printed_state or '', 80)}"
+    if verdict.inferred in FUTURES.values():
+        return "the dump prints what kind of future it waits for"
     if verdict.entry is None and thread.awaits and verdict.kind == "sync-wait":
         return "it awaits other tasks"
     if told.winner is None or verdict.entry is None:
