@@ -177,10 +177,14 @@ class Classifier:
             return replace(verdict or Verdict("unknown"), kind="sync-wait", inferred=inferred)
         return verdict or Verdict("unknown")
 
-    def _classify(self, stack: Stack, state: str | None, version: str | None) -> Verdict:
+    def decisive(self, stack: Stack) -> Stack:
+        """The frames that are asked: of a JVM's with C functions among them (``jhsdb --mixed``) the methods."""
         if self.family == "jvm" and any(map(is_c_function, stack)):
-            # jhsdb --mixed: the catalog knows the methods that led there.
-            stack = tuple(frame for frame in stack if not is_c_function(frame)) or stack
+            return tuple(frame for frame in stack if not is_c_function(frame)) or stack
+        return stack
+
+    def _classify(self, stack: Stack, state: str | None, version: str | None) -> Verdict:
+        stack = self.decisive(stack)
         keys = [self.key(frame) for frame in stack]
         matched = [self.catalog.frames.find(key) for key in keys]
         request = any(self.catalog.request_frames.find(key) for key in keys)

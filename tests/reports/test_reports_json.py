@@ -52,7 +52,7 @@ def test_fits_the_schema(name: str) -> None:
     ("path", "value"),
     [
         (("schema",), "threaddump/report@2"),
-        (("dumps", 0, "format"), "unheard-of"),
+        (("dumps", 0, "format"), "Not an id"),
         (("dumps", 0, "threads", "by_kind"), {"busy": 1}),
         (("groups", 0, "kind"), "busy"),
         (("groups", 0, "timed"), "no"),

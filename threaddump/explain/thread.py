@@ -166,8 +166,10 @@ def _state_words(told: Trace) -> str:
 
 
 def _stack_lines(told: Trace, width: int) -> Iterator[Line]:
-    stack = told.thread.stack
-    yield [("STACK", "heading"), (f"  {plural(len(stack), 'frame')}, the innermost first", "dim")]
+    stack = told.stack
+    left = len(told.thread.stack) - len(stack)
+    without = f", without {plural(left, 'C function')}" if left else ""
+    yield [("STACK", "heading"), (f"  {plural(len(stack), 'frame')}, the innermost first{without}", "dim")]
     if not stack:
         return
     hidden = 0
@@ -210,7 +212,7 @@ def _frame_lines(told: Trace, index: int, frame: Frame, width: int) -> Iterator[
         notes.append("blocking frame")
     if index == told.caller:
         notes.append("caller")
-    locks = [_lock_words(held.lock) for held in told.thread.holds if held.depth == index]
+    locks = [_lock_words(held.lock) for held in told.thread.holds if held.depth == told.depths[index]]
     notes += [f"took {lock}" for lock in dict.fromkeys(locks)]
     segments: list[Segment] = [(", ".join(notes), "strong")] if notes else []
     if told.matched[index]:

@@ -13,7 +13,7 @@ from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
 from threaddump.naming import is_c_code
 from threaddump.waits import find_waits
-from threaddump_parsers.model import Dump, Thread
+from threaddump_parsers.model import Dump, Stack, Thread
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,19 @@ class Trace:
         return effective_state(self.thread, self.thread in self.classifier.stateless(self.dump))
 
     @cached_property
+    def stack(self) -> Stack:
+        """The frames that were asked; an index of this trace is one into them."""
+        return self.classifier.decisive(self.thread.stack)
+
+    @cached_property
+    def depths(self) -> list[int]:
+        """Where in the thread's own stack each of them stands."""
+        asked = set(map(id, self.stack))
+        return [depth for depth, frame in enumerate(self.thread.stack) if id(frame) in asked]
+
+    @cached_property
     def keys(self) -> list[str]:
-        return [self.classifier.key(frame) for frame in self.thread.stack]
+        return [self.classifier.key(frame) for frame in self.stack]
 
     @cached_property
     def matched(self) -> list[tuple[Entry, ...]]:
@@ -64,7 +75,7 @@ class Trace:
     @property
     def by_frames(self) -> bool:
         """Whether the frames were asked at all."""
-        return bool(self.thread.stack) and self.thread.carries is None
+        return bool(self.stack) and self.thread.carries is None
 
     @cached_property
     def hits(self) -> list[tuple[int, Entry]]:
@@ -85,7 +96,7 @@ class Trace:
         """The blocking frame: of those of its name the winner's own, or the first primitive, or the first."""
         if self.verdict.blocking_frame is None:
             return None
-        same = [i for i, f in enumerate(self.thread.stack) if self.classifier.shown(f) == self.verdict.blocking_frame]
+        same = [i for i, f in enumerate(self.stack) if self.classifier.shown(f) == self.verdict.blocking_frame]
         preferred = [self.winner[0]] if self.winner else []
         preferred += [index for index, entry in self.hits if entry.role == "primitive"]
         return next((index for index in preferred if index in same), same[0] if same else None)
@@ -93,7 +104,7 @@ class Trace:
     @cached_property
     def caller(self) -> int | None:
         name = self.verdict.caller
-        return next((i for i, f in enumerate(self.thread.stack) if self.classifier.shown(f) == name), None)
+        return next((i for i, f in enumerate(self.stack) if self.classifier.shown(f) == name), None)
 
     def owner_of_frame(self, index: int) -> str:
         """Whose a frame is."""
