@@ -59,6 +59,9 @@ def with_call(verdict: Verdict, thread: Thread, classifier: Classifier) -> Verdi
         verdict = _named(verdict, call)
     if verdict.kind != "external-call" or call.peer is None:
         return verdict
+    if call.name in _WRITES:
+        # A library's own frame (a request, a statement) is there while it sends as well.
+        verdict = replace(verdict, phase="write")
     if call.name in _POLLS:
         if call.untimed:
             return replace(verdict, timed=False, timed_reason=f"the kernel: {call.name} without a timeout")
