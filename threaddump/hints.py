@@ -171,6 +171,21 @@ def _serviceability_agent(facts: Facts) -> Iterator[str]:
         yield f"if the JVM still answers, its own dump says more: {_thread_print(dump)}"
 
 
+# --- captures
+
+
+def _peers_of_calls(facts: Facts) -> Iterator[str]:
+    """The kernel tells the peer of a call only to those who may trace the process."""
+    known = facts.dump.os
+    if known is None or known.process.get("calls_readable") is not False:
+        return
+    if any(verdict.kind in {"external-call", "unknown"} for verdict in facts.verdicts):
+        yield (
+            "which address each call waits for, how long, and with what timeout: as root, in a container with the "
+            f"capability SYS_PTRACE: threaddump capture {_pid(facts.dump)}"
+        )
+
+
 # --- Python
 
 
@@ -264,6 +279,7 @@ RULES: tuple[Rule, ...] = (
     _lock_owners_elsewhere,
     _whole_stacks,
     _serviceability_agent,
+    _peers_of_calls,
     _python_options,
     _wait_reasons,
     _monitors,

@@ -61,6 +61,10 @@ def capture(target: Target, number: int, options: Options) -> Capture:
 
             more["names"] = names(watch.peers(), options.resolve)
         text += b"".join(watch.lines(more))
+    if target.replaced:  # whose dump it is, and whose facts, nobody can tell
+        raise InputError(
+            f"{target.end_words()}: what was read meanwhile is not kept", "threaddump ps lists the processes of now"
+        )
     return Capture(target, number, taken_at, taken, text)
 
 

@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from threaddump.capture.attach import Attached, AttachError, status
+from threaddump.capture.attach import Attached, AttachError, quit_signal, status
 from threaddump.capture.facts import environment
 from threaddump.capture.targets import Target
 from threaddump.sources import InputError
@@ -30,6 +29,7 @@ _END_OF_DUMP = (b"\nJNI global ref",)
 _STEP = 0.05
 _QUIET = 0.3
 _JSON_LIMIT = 1 << 30
+_ROOT = "run it as root: sudo threaddump capture {pid}"
 _PTRACE = (
     "run it as root or as the process's user: sudo threaddump capture {pid}; in a container add the capability "
     "SYS_PTRACE (docker run --cap-add SYS_PTRACE; securityContext.capabilities.add in Kubernetes)"
@@ -50,7 +50,7 @@ class Taken:
 def take(target: Target, seconds: float, *, native: bool = False, variables: bool = False) -> Taken:
     """Take the dump of a process. Raises InputError where no way worked, with what to try next."""
     if not target.alive():
-        raise InputError(f"process {target.pid} has ended", "threaddump ps lists the processes of now")
+        raise InputError(target.end_words(), "threaddump ps lists the processes of now")
     if sys.platform == "linux" and _stopped(target.pid):
         raise InputError(
             f"process {target.pid} is stopped (SIGSTOP, a debugger or a frozen container): it cannot answer",
@@ -82,12 +82,12 @@ def _java(target: Target, seconds: float) -> Taken:
         ways.append(("attaching to the JVM", _attached))
     if not _attaching_disabled(target):
         ways += [("the JVM's own jcmd", _jcmd), ("jattach", _jattach)]
-    if sys.platform != "win32":
-        ways.append(("SIGQUIT", _quit))
+    if sys.platform == "linux":
+        ways.append(("SIGQUIT", _quit))  # elsewhere nobody can see what it does with the signal, nor where it prints
     tried: list[str] = []
     for name, way in ways:
         if not target.alive():
-            raise InputError(f"process {target.pid} ended while its dump was taken", "threaddump ps")
+            raise InputError(f"{target.end_words()} while its dump was taken", "threaddump ps")
         try:
             taken = way(target, seconds)
         except (AttachError, OSError, subprocess.SubprocessError) as error:
@@ -101,16 +101,22 @@ def _java(target: Target, seconds: float) -> Taken:
 def _next_command(target: Target, tried: list[str]) -> str:
     if any("user" in reason or "not permitted" in reason or "ermission" in reason for reason in tried):
         return f"run it as root or as the process's user: sudo threaddump capture {target.pid}"
+    if _attaching_disabled(target):  # and so to jcmd; this tool reads memory, and works in spite of it
+        return f"jhsdb jstack --locks --pid {target.pid}, of a JDK of its version; it holds the process meanwhile"
+    if sys.platform == "win32":
+        return f"jcmd {target.pid} Thread.print -l -e of a JDK, as the process's user"
+    if sys.platform != "linux":
+        return f"jcmd {target.pid} Thread.print -l -e of a JDK; or kill -QUIT {target.pid}, and read what it prints"
     return f"jcmd {target.pid} Thread.print -l -e, as the process's user and in its container"
 
 
 def _attaching_disabled(target: Target) -> bool:
-    options = environment(target.pid, _JAVA_OPTIONS).values()
+    options = environment(target.pid, _JAVA_OPTIONS).values() if sys.platform == "linux" else ()
     return _NO_ATTACH in target.command or any(_NO_ATTACH in value.split() for value in options)
 
 
 def _attached(target: Target, seconds: float) -> Taken:
-    jvm = Attached(target.pid, seconds)
+    jvm = Attached(target.pid, seconds, target.alive)
     commands = (("jcmd", "Thread.print -l -e"), ("jcmd", "Thread.print -l"), ("threaddump", "-l"))
     for number, command in enumerate(commands):
         try:
@@ -160,10 +166,12 @@ def _jcmd(target: Target, seconds: float) -> Taken:
 
 
 def _same_root(pid: int) -> bool:
+    if sys.platform != "linux":
+        return True  # there is one file system
     try:
         return os.path.samefile(f"/proc/{pid}/root", "/")
     except OSError:
-        return True  # not Linux: there is one file system
+        return False  # it may not be looked at
 
 
 def _jattach(target: Target, seconds: float) -> Taken:
@@ -187,14 +195,11 @@ def _run(command: list[str], seconds: float) -> bytes:
 
 def _quit(target: Target, seconds: float) -> Taken:
     """SIGQUIT: HotSpot prints to its standard output, OpenJ9 writes a file into its working directory."""
-    known = status(target.pid)
-    if not known.catches_sigquit:
-        raise AttachError("the process does not handle it and would end")
     output = _own_output(target.pid)
     size = output.stat().st_size if output is not None else 0
     folder = Path(f"/proc/{target.pid}/cwd")
     before = _javacores(folder)
-    os.kill(target.pid, signal.SIGQUIT)
+    quit_signal(target.pid, target.alive)
     if target.runtime == "openj9":
         return _javacore(folder, before, seconds)
     if output is None:
@@ -285,9 +290,10 @@ def _py_spy(target: Target, seconds: float, native: bool, variables: bool) -> Ta
         return Taken(done.stdout, " ".join(["py-spy", "dump", *options]))
     said = done.stderr.decode("utf-8", "replace").strip()
     if not target.alive():
-        raise InputError(f"process {target.pid} ended while its dump was taken", "threaddump ps")
-    if re.search(r"ermission [Dd]enied|not permitted|EPERM", said):
-        raise InputError(f"py-spy may not read process {target.pid}", _PTRACE.format(pid=target.pid))
+        raise InputError(f"{target.end_words()} while its dump was taken", "threaddump ps")
+    if re.search(r"ermission [Dd]enied|not permitted|EPERM|requires root", said):
+        hint = _PTRACE if sys.platform == "linux" else _ROOT
+        raise InputError(f"py-spy may not read process {target.pid}", hint.format(pid=target.pid))
     last = said.splitlines()[0][:300] if said else f"exit code {done.returncode}"
     hint = "without --native: its symbols could not be read" if native else "pip install -U py-spy, and try again"
     raise InputError(f"py-spy could not read process {target.pid}: {last}", hint)
