@@ -64,8 +64,11 @@ def is_one_moment(text: Dump, file: Dump) -> bool:
     ):
         return False
     apart = _seconds_apart(text.taken_at, file.taken_at)
-    if apart is None or apart > NEAR_S:
-        return False
+    return apart is not None and apart <= NEAR_S and have_same_threads(text, file)
+
+
+def have_same_threads(text: Dump, file: Dump) -> bool:
+    """Whether most platform threads of the file are in the text, by id and name."""
     names = {(thread.java_id, thread.name) for thread in text.threads if not thread.virtual}
     platform = [thread for thread in file.threads if not thread.virtual]
     same = sum((thread.java_id, thread.name) in names for thread in platform)

@@ -46,7 +46,8 @@ def join(dump: Dump, facts: OsFacts) -> None:
         value = known.get(field)
         if getattr(dump, field) is None and isinstance(value, str):
             setattr(dump, field, value[:200])
-    if dump.pid is None and isinstance(known.get("pid"), int):
+    # What a JVM in a container says of itself is its pid there; tools outside, and its text, know the other.
+    if dump.pid in (None, known.get("namespace_pid")) and isinstance(known.get("pid"), int):
         dump.pid = known["pid"]
 
 

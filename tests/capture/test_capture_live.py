@@ -167,11 +167,16 @@ def test_java_calls_without_any_tool_of_a_jdk(classes: Path, peers: tuple[Peer, 
         assert not list(Path(f"/proc/{running.pid}/cwd").glob(".attach_pid*"))
 
 
-def test_virtual_threads_of_a_new_java(classes: Path, tmp_path: Path, java_25: Path) -> None:
-    with process(java(classes, binary=java_25)) as running:
-        report, said = captured(str(running.pid), "--output", f"{tmp_path}/")
+def test_virtual_threads_of_a_new_java(
+    classes: Path, tmp_path: Path, java_25: Path, peers: tuple[Peer, Peer, str]
+) -> None:
+    address = peers[0].address
+    with process(java(classes, f"http://{address}/", binary=java_25)) as running:
+        report, said = captured_calling(running.pid, address, 12, tmp_path)
         assert "Thread.dump_to_file -format=json" in said
-        assert {dump["format"] for dump in report["dumps"]} >= {"hotspot"}
+        (dump,) = report["dumps"]  # the text and the file are one, and have the facts below them
+        assert {half["format"] for half in dump["merged"]} == {"hotspot", "jcmd-json"}
+        assert (dump["pid"], sum(each["untimed"] for each in endpoints(report)[address])) == (running.pid, 12)
         assert not list(Path("/tmp").glob("threaddump-*.json"))
 
 
@@ -269,19 +274,8 @@ def test_with_the_source_a_capture_tells_locks_and_their_holder(locking: tuple[i
 
 def test_with_the_source_a_watch_does_too(locking: tuple[int, Path], tmp_path: Path) -> None:
     pid, source = locking
-    words = [
-        "--every",
-        "0.1",
-        "--looks",
-        "20",
-        "--when",
-        "lock-wait >= 4",
-        "--for",
-        "0",
-        "--bundle",
-        f"{tmp_path}/kept",
-    ]
-    command = [*PROGRAM, "watch", str(pid), *words, "--source-root", str(source)]
+    words = ["--every", "0.1", "--looks", "20", "--when", "lock-wait >= 4", "--for", "0"]
+    command = [*PROGRAM, "watch", str(pid), *words, "--bundle", f"{tmp_path}/kept", "--source-root", str(source)]
     done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=True)
     assert b"4 lock wait" in done.stdout
     (bundle,) = (tmp_path / "kept").iterdir()
@@ -339,9 +333,12 @@ def test_an_image_that_has_no_jdk(
     for folder in ("tmp", "proc", "dev"):
         (image / folder).mkdir()
     (image / "tmp").chmod(0o1777)
-    (image / "dev/urandom").symlink_to("/proc/self/environ")  # never a device of ours
+    for device in ("null", "random", "urandom"):
+        (image / "dev" / device).touch()
     command = " ".join(java(Path("/classes"), f"http://{peers[0].address}/", binary="/opt/java/bin/java"))
-    script = f"mount -t proc proc {image}/proc && exec chroot {image} {command}"
+    script = f"mount -t proc proc {image}/proc && "
+    script += "".join(f"mount --bind /dev/{device.name} {device} && " for device in (image / "dev").iterdir())
+    script += f"exec chroot {image} {command}"
     started = [unshare, "--pid", "--mount", "--uts", "--fork", "--kill-child", "sh", "-c", script]
     with process(started) as running:
         pid = eventually(lambda: _descendant(running.pid, "java"), "the JVM")
@@ -351,8 +348,8 @@ def test_an_image_that_has_no_jdk(
         report, said = captured_calling(pid, peers[0].address, 12, tmp_path / "kept", env=environment)
         assert "attach: jcmd Thread.print -l -e" in said
         assert ("Thread.dump_to_file" in said) is (version == 25)
-        (dump,) = report["dumps"][:1]
-        assert dump["version"].startswith(f"{version}.")
+        (dump,) = report["dumps"]
+        assert (dump["pid"], dump["runtime"]["version"].startswith(f"{version}.")) == (pid, True)
         listed = subprocess.run([*PROGRAM, "ps", "-f", "json"], capture_output=True, timeout=SECONDS, check=True)
         (row,) = (row for row in json.loads(listed.stdout) if row["pid"] == pid)
         assert (row["runtime"], row["name"]) == ("jvm", "Caller")

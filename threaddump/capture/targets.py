@@ -89,23 +89,27 @@ class Target:
         """Whether it has ended and another process has its pid now."""
         import psutil
 
-        return not self.alive() and self.process is not None and psutil.pid_exists(self.pid) and not self._zombie()
-
-    def _zombie(self) -> bool:
-        """Whether it has ended and is only not waited for: its pid is still its own."""
-        import psutil
-
-        assert self.process is not None
         try:
-            return psutil.Process(self.pid) == self.process
+            return self.process is not None and psutil.Process(self.pid) != self.process
         except psutil.Error:
-            return True  # neither it nor another is there
+            return False  # nobody has it
 
     def end_words(self) -> str:
         """``process 4711 has ended``, and what is to be known of its pid."""
         if self.replaced:
             return f"process {self.pid} has ended, and its pid is that of another process now"
         return f"process {self.pid} has ended"
+
+
+def _within_its_root(pid: int, program: str) -> str:
+    """The path without the folder that the process has as its root (``chroot``); a container's path has none."""
+    if sys.platform != "linux":
+        return program
+    try:
+        root = os.readlink(f"/proc/{pid}/root").rstrip("/")
+    except OSError:
+        return program  # it may not be looked at
+    return program.removeprefix(root) if program.startswith(f"{root}/") else program
 
 
 def _as_it_sees(pid: int, path: Path) -> Path:
@@ -161,7 +165,7 @@ def _target(process: psutil.Process) -> Target | None:
             if not command:
                 return None  # a thread of the kernel, or a process that has ended
             try:
-                program = process.exe()
+                program = _within_its_root(process.pid, process.exe())
             except psutil.AccessDenied:
                 program = ""
             runtime = _runtime(process.pid, program or command[0])
