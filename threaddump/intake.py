@@ -96,10 +96,10 @@ def _with_facts(parsed: Iterator[Dump]) -> Iterator[Dump]:
                 before.clear()
             before.append(dump)
         elif before:
-            from threaddump.merge import have_same_threads
+            from threaddump.merge import is_one_moment
             from threaddump.system_calls import join
 
-            if len(before) == 2 and have_same_threads(*before):
+            if len(before) == 2 and is_one_moment(*before):
                 join(before[0], dump.os)
             join(before[-1], dump.os)
             before[-1].problems += dump.problems
