@@ -139,6 +139,16 @@ def test_the_kernel_tells_a_timeout_that_frames_do_not(call: SystemCall, timed: 
     assert ("the kernel" in found.timed_reason) is (timed is not None)
 
 
+def test_a_connect_that_waits_has_no_timeout_but_that_of_the_system() -> None:
+    frames = ("socket.py:create_connection@836", "orders/app.py:fetch@9", *dumps.PY_THREAD)
+    call = waiting(name="connect", state="SYN_SENT", ms=None)
+    made = dump(times(4, "w", *frames, state="IDLE", call=call), "python", version="3.11.7", os=OsFacts(99, {}))
+    assert [(each.phase, each.timed) for each in dumps.verdicts(made)] == [("connect", False)] * 4
+    text = " ".join(f"{found.title} {found.detail}" for found in findings(made))
+    assert "no connect timeout" in text or "without a connect timeout" in text
+    assert "the wait never ends" not in text
+
+
 def test_a_c_library_may_have_set_a_timeout_that_nobody_sees() -> None:
     frames = ("redis/_parsers/socket.py:SocketBuffer._read_from_socket@60", "orders/app.py:fetch@9")
     assert verdict(*APP, state="IDLE", family="python", call=waiting()).timed is None

@@ -26,7 +26,7 @@ from threaddump.sources import InputError
 from threaddump.watching import loop, table
 from threaddump.watching.conditions import Condition, Trigger, condition
 from threaddump.watching.observe import MEASURES, Busy, Observation, Observer
-from threaddump_parsers.model import Thread
+from threaddump_parsers.model import OsFacts, SystemCall, Thread
 
 PROGRAM = [sys.executable, "-m", "threaddump"]
 
@@ -159,6 +159,26 @@ def test_no_line_is_wider_than_the_screen(width: int) -> None:
     assert "held for 0 s" in joined
     assert "6  external call" in joined
     assert "31 s  a: external call" in joined
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_addresses_and_missing_timeouts_are_on_the_screen(width: int) -> None:
+    call = SystemCall("recvfrom", "10.0.0.7:7001", "ESTABLISHED", waiting_ms=61_000)
+    stuck = times(
+        30, "http-exec", *dumps.SOCKET_READ, "com.shop.Gateway.slotFor", *dumps.SERVLET, state="RUNNABLE", call=call
+    )
+    made = dump(stuck, os=OsFacts(99, {}))
+    busy = [
+        Busy(thread.name, "external-call", "com.shop.Gateway.slotFor", None, "10.0.0.7:7001", 61.0, True)
+        for thread in stuck
+    ]
+    seen = Observation(0.0, dumps.analyzed(made), busy, 30, 0.1, 0.0)
+    target = Target(7, 0.0, "jvm", "java", ("java", "Orders"))
+    lines = ["".join(part for part, _ in line) for line in table.screen(target, seen, None, "", "10:00", width)]
+    assert max(map(len, lines)) <= width
+    shown = " ".join(" ".join(lines).split())
+    assert "no read timeout, to 10.0.0.7:7001, for 61 s" in shown
+    assert "61 s 30 x external call Gateway.slotFor to 10.0.0.7:7001, as http-exec" in shown
 
 
 def test_the_line_for_a_pipe() -> None:

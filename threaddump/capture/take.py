@@ -95,12 +95,31 @@ def _java(target: Target, seconds: float) -> Taken:
             continue
         taken.tried = tried
         return taken
-    raise InputError(f"no dump of process {target.pid}: {'; '.join(tried)}", _next_command(target, tried))
+    owner = _another_user(target)
+    if owner is not None:
+        raise InputError(
+            f"process {target.pid} belongs to user {owner}: a JVM answers only to its own user and to root",
+            f"run it as root or as that user: sudo threaddump capture {target.pid}",
+        )
+    raise InputError(f"no dump of process {target.pid}: {'; '.join(tried)}", _next_command(target))
 
 
-def _next_command(target: Target, tried: list[str]) -> str:
-    if any("user" in reason or "not permitted" in reason or "ermission" in reason for reason in tried):
-        return f"run it as root or as the process's user: sudo threaddump capture {target.pid}"
+def _another_user(target: Target) -> str | None:
+    """Whose process it is, where it is not ours and we are not root."""
+    if sys.platform == "win32" or target.process is None:
+        return None
+    import psutil
+
+    try:
+        owner = target.process.uids().effective
+        if os.geteuid() in (0, owner):
+            return None
+        return target.process.username()
+    except psutil.Error:
+        return None
+
+
+def _next_command(target: Target) -> str:
     if _attaching_disabled(target):  # and so to jcmd; this tool reads memory, and works in spite of it
         return f"jhsdb jstack --locks --pid {target.pid}, of a JDK of its version; it holds the process meanwhile"
     if sys.platform == "win32":
@@ -189,7 +208,8 @@ def _run(command: list[str], seconds: float) -> bytes:
         raise AttachError(f"no answer in {seconds:.0f} s") from error
     if done.returncode != 0 or not done.stdout.strip():
         said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
-        raise AttachError(said[-1][:300] if said else f"exit code {done.returncode}")
+        told = [line for line in said if not line.startswith("\tat ")]  # without the stack of jcmd itself
+        raise AttachError(told[-1][:300] if told else f"exit code {done.returncode}")
     return done.stdout
 
 

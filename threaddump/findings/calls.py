@@ -151,6 +151,13 @@ def timeout_name(group: Group) -> str:
     return f"{group.phase} timeout" if group.phase in SENDING else "read timeout"
 
 
+def _end_words(group: Group) -> str:
+    """When a call without a timeout ends."""
+    if group.phase == "connect":
+        return "If nobody answers, it ends when the operating system gives up, which takes minutes"
+    return f"If the peer {'stops reading' if group.phase in SENDING else 'falls silent'}, the wait never ends"
+
+
 def _timeout_advice(facts: Facts, group: Group) -> str:
     """How to bound the call: the library's own option where it has one."""
     options = knobs(facts.profile(group.integration), timeout_phases(group))
@@ -191,14 +198,13 @@ def read_without_timeout(facts: Facts) -> Iterable[Finding]:
             continue
         profile = facts.profile(group.integration)
         name = group.integration.name if group.integration else "network"
-        ends = "stops reading" if group.phase in SENDING else "falls silent"
         yield facts.finding(
             "read-without-timeout",
             "medium" if group.count >= 5 else "low",
             f"{of_crew(facts.members[group.id], None)} in {short(group.caller or group.blocking_frame)} "
             f"{'wait' if group.count != 1 else 'waits'} without a {timeout_name(group)}",
             f"{name}, {PHASES.get(group.phase or 'read', group.phase or '')}: {group.timed_reason}. "
-            f"If the peer {ends}, the wait never ends.",
+            f"{_end_words(group)}.",
             facts.members[group.id],
             [_timeout_advice(facts, group)],
             profile.get("recovery", ()),
