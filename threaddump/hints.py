@@ -110,6 +110,18 @@ def _endpoints(facts: Facts) -> Iterator[str]:
         yield f"address, age and timeout of each call (Linux): threaddump capture {_pid(dump)}"
 
 
+def _unreadable_calls(facts: Facts) -> Iterator[str]:
+    """The kernel tells the peer of a call only to those who may trace the process."""
+    known = facts.dump.os
+    if known is None or known.process.get("calls_readable") is not False:
+        return
+    if any(verdict.kind in {"external-call", "unknown"} for verdict in facts.verdicts):
+        yield (
+            "address, age and timeout of each call: as root, in a container with the capability SYS_PTRACE: "
+            f"threaddump capture {_pid(facts.dump)}"
+        )
+
+
 # --- the JVM
 
 
@@ -169,21 +181,6 @@ def _serviceability_agent(facts: Facts) -> Iterator[str]:
         if not dump.ownable_synchronizers and any(thread.java_id is not None for thread in dump.threads):
             yield f"owners of java.util.concurrent locks: jhsdb jstack --locks --pid {_pid(dump)}"
         yield f"if the JVM still answers, its own dump says more: {_thread_print(dump)}"
-
-
-# --- captures
-
-
-def _peers_of_calls(facts: Facts) -> Iterator[str]:
-    """The kernel tells the peer of a call only to those who may trace the process."""
-    known = facts.dump.os
-    if known is None or known.process.get("calls_readable") is not False:
-        return
-    if any(verdict.kind in {"external-call", "unknown"} for verdict in facts.verdicts):
-        yield (
-            "which address each call waits for, how long, and with what timeout: as root, in a container with the "
-            f"capability SYS_PTRACE: threaddump capture {_pid(facts.dump)}"
-        )
 
 
 # --- Python
@@ -279,7 +276,7 @@ RULES: tuple[Rule, ...] = (
     _lock_owners_elsewhere,
     _whole_stacks,
     _serviceability_agent,
-    _peers_of_calls,
+    _unreadable_calls,
     _python_options,
     _wait_reasons,
     _monitors,
