@@ -28,6 +28,8 @@ from live_programs import (
     require_root,
     tool_missing,
 )
+from threaddump.capture.take import take
+from threaddump.capture.targets import by_pid
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's facts are read on Linux only")
 PROGRAM = [sys.executable, "-m", "threaddump"]
@@ -180,6 +182,24 @@ def test_virtual_threads_of_a_new_java(
         assert not list(Path("/tmp").glob("threaddump-*.json"))
 
 
+def test_looks_of_a_watch_are_light_and_its_evidence_is_whole(classes: Path, tmp_path: Path, java_25: Path) -> None:
+    with process(java(classes, binary=java_25)) as running:
+        words = ["--looks", "1", "--when", "threads > 0", "--for", "0", "--bundle", f"{tmp_path}/"]
+        command = [*PROGRAM, "watch", str(running.pid), *words]
+        done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=True)
+        assert b" threads" in done.stdout
+    (bundle,) = tmp_path.iterdir()
+    (dump,) = json.loads((bundle / "report.json").read_bytes())["dumps"]
+    assert {half["format"] for half in dump["merged"]} == {"hotspot", "jcmd-json"}
+
+
+def test_a_light_dump_makes_the_jvm_write_no_file(classes: Path, java_25: Path) -> None:
+    with process(java(classes, binary=java_25)) as running:
+        taken = take(by_pid(running.pid), SECONDS, light=True)
+        assert taken.how == "attach: jcmd Thread.print -l -e"
+        assert b"threadContainers" not in taken.text
+
+
 @pytest.fixture(scope="module")
 def java_25() -> Path:
     try:
@@ -274,7 +294,7 @@ def test_with_the_source_a_capture_tells_locks_and_their_holder(locking: tuple[i
 
 def test_with_the_source_a_watch_does_too(locking: tuple[int, Path], tmp_path: Path) -> None:
     pid, source = locking
-    words = ["--every", "0.1", "--looks", "20", "--when", "lock-wait >= 4", "--for", "0"]
+    words = ["--every", "0.1", "--looks", "8", "--when", "lock-wait >= 4", "--for", "0"]
     command = [*PROGRAM, "watch", str(pid), *words, "--bundle", f"{tmp_path}/kept", "--source-root", str(source)]
     done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=True)
     assert b"4 lock wait" in done.stdout
@@ -501,10 +521,18 @@ def test_ctrl_c_in_round_two_keeps_round_one(python: int, tmp_path: Path) -> Non
 
 
 def test_the_process_ends_between_rounds(tmp_path: Path) -> None:
-    with process([sys.executable, "-c", "import time; print('started', flush=True); time.sleep(1.2)"]) as running:
-        _, said = captured(str(running.pid), "--output", f"{tmp_path}/", "--count", "20", "--interval", "0.5")
-    assert "round 1 of 20" in said
-    assert f"process {running.pid} has ended" in said or "ended while its dump" in said
+    command = [*PROGRAM, "capture", "--output", f"{tmp_path}/", "--count", "20", "--interval", "0.5"]
+    with (
+        process([sys.executable, "-c", PYTHON]) as running,
+        subprocess.Popen([*command, str(running.pid)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as capturing,
+    ):
+        assert capturing.stderr is not None
+        assert b"round 1 of 20" in capturing.stderr.readline()
+        running.kill()
+        running.wait()
+        _, said = capturing.communicate(timeout=SECONDS)
+    assert capturing.returncode == 0
+    assert f"process {running.pid} has ended".encode() in said
     assert len(list(tmp_path.iterdir())) >= 1
 
 

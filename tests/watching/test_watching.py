@@ -246,11 +246,11 @@ def test_a_condition_keeps_the_evidence_and_runs_a_command(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr.decode()
     looks = done.stdout.decode().splitlines()
     assert len(looks) == 3
-    assert "8 external call" in looks[0]
+    assert "8 external call" in looks[-1]
     (bundle,) = (tmp_path / "bundles").iterdir()
     assert {path.name for path in bundle.iterdir()} == {"dump.txt", "report.md", "report.json", "trigger.json", "told"}
     assert (bundle / "told").read_text("utf-8").strip() == "external-call >= 5"
-    assert json.loads((bundle / "trigger.json").read_bytes())["by_kind"]["external-call"] == 8
+    assert json.loads((bundle / "trigger.json").read_bytes())["by_kind"]["external-call"] >= 5
     assert json.loads((bundle / "report.json").read_bytes())["schema"] == "threaddump/report@1"
     assert address in (bundle / "report.md").read_text("utf-8")
     assert "3 looks, in dumps for" in done.stderr.decode()
@@ -269,11 +269,16 @@ def test_ctrl_c_ends_it_well(tmp_path: Path) -> None:
 
 
 def test_it_ends_with_the_process() -> None:
-    with process([sys.executable, "-c", "import time; print('started', flush=True); time.sleep(1)"]) as running:
+    with process([sys.executable, "-c", PYTHON]) as running:
         command = [*PROGRAM, "watch", str(running.pid), "--every", "0.3"]
-        done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
-    assert done.returncode == 0
-    assert b"has ended" in done.stderr or b"ended while" in done.stderr
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watching:
+            assert watching.stdout is not None
+            watching.stdout.readline()
+            running.kill()
+            running.wait()
+            _, errors = watching.communicate(timeout=SECONDS)
+    assert watching.returncode == 0
+    assert b"has ended" in errors
 
 
 def test_a_process_that_is_stopped_is_complained_of_and_watched_on(tmp_path: Path) -> None:

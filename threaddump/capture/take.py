@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from threaddump.capture.attach import Attached, AttachError, quit_signal, status
@@ -47,8 +48,13 @@ class Taken:
     took_ms: int = 0
 
 
-def take(target: Target, seconds: float, *, native: bool = False, variables: bool = False) -> Taken:
-    """Take the dump of a process. Raises InputError where no way worked, with what to try next."""
+def take(
+    target: Target, seconds: float, *, native: bool = False, variables: bool = False, light: bool = False
+) -> Taken:
+    """Take the dump of a process; a light one is without virtual threads.
+
+    Raises InputError where no way worked, with what to try next.
+    """
     if not target.alive():
         raise InputError(target.end_words(), "threaddump ps lists the processes of now")
     if sys.platform == "linux" and _stopped(target.pid):
@@ -60,7 +66,7 @@ def take(target: Target, seconds: float, *, native: bool = False, variables: boo
     if target.runtime == "python":
         taken = _py_spy(target, seconds, native, variables)
     else:
-        taken = _java(target, seconds)
+        taken = _java(target, seconds, light)
     taken.took_ms = round((time.monotonic() - start) * 1000)
     return taken
 
@@ -75,11 +81,11 @@ def _stopped(pid: int) -> bool:
 # --- Java
 
 
-def _java(target: Target, seconds: float) -> Taken:
+def _java(target: Target, seconds: float, light: bool) -> Taken:
     """The ways in their order; each says why it failed."""
     ways: list[tuple[str, Callable[[Target, float], Taken]]] = []
     if target.runtime == "jvm" and sys.platform == "linux" and not _attaching_disabled(target):
-        ways.append(("attaching to the JVM", _attached))
+        ways.append(("attaching to the JVM", partial(_attached, light=light)))
     if not _attaching_disabled(target):
         ways += [("the JVM's own jcmd", _jcmd), ("jattach", _jattach)]
     if sys.platform == "linux":
@@ -134,7 +140,7 @@ def _attaching_disabled(target: Target) -> bool:
     return _NO_ATTACH in target.command or any(_NO_ATTACH in value.split() for value in options)
 
 
-def _attached(target: Target, seconds: float) -> Taken:
+def _attached(target: Target, seconds: float, light: bool) -> Taken:
     jvm = Attached(target.pid, seconds, target.alive)
     commands = (("jcmd", "Thread.print -l -e"), ("jcmd", "Thread.print -l"), ("threaddump", "-l"))
     for number, command in enumerate(commands):
@@ -147,7 +153,7 @@ def _attached(target: Target, seconds: float) -> Taken:
                 raise
     taken = Taken(text, f"attach: {' '.join(command)}")
     version = _VERSION.search(text)
-    if version is not None and int(version[1]) >= 21:
+    if not light and version is not None and int(version[1]) >= 21:
         _add_virtual_threads(taken, jvm)
     return taken
 
