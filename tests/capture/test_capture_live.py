@@ -28,8 +28,10 @@ from live_programs import (
     require_root,
     tool_missing,
 )
+from threaddump.capture.attach import AttachError
 from threaddump.capture.take import take
 from threaddump.capture.targets import by_pid
+from threaddump.sources import InputError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's facts are read on Linux only")
 PROGRAM = [sys.executable, "-m", "threaddump"]
@@ -490,6 +492,27 @@ def test_tracing_is_denied(tmp_path: Path) -> None:
     assert done.returncode == 2, said
     assert f"py-spy may not read process {running.pid}" in said
     assert "SYS_PTRACE" in said
+
+
+def test_a_jvm_of_another_user_is_told_so(classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not four times that something is not permitted."""
+
+    def refused(*_: Any, **options: Any) -> Any:
+        raise AttachError("Operation not permitted")
+
+    with process(java(classes)) as running:
+        target = by_pid(running.pid)
+        for way in ("_attached", "_jcmd", "_jattach", "_quit"):
+            monkeypatch.setattr(sys.modules["threaddump.capture.take"], way, refused)
+        with pytest.raises(InputError, match="jattach: Operation not permitted"):
+            take(target, SECONDS)
+        own = os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: own + 1)
+        with pytest.raises(
+            InputError, match=f"process {running.pid} belongs to user .*: a JVM answers only to"
+        ) as told:
+            take(target, SECONDS)
+        assert "sudo threaddump capture" in told.value.hint
 
 
 def test_the_disk_is_full(python: int, tmp_path: Path) -> None:
