@@ -62,16 +62,19 @@ def call(address, timeout):
         connection.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n")
         while connection.recv(1): pass
 
-def again(address):
-    while True: call(address, 9)
+def again(address, timeout):
+    while True:
+        try: call(address, timeout)
+        except OSError: pass
 
 def connect(address):
     host, port = address.rsplit(":", 1)
-    try: socket.create_connection((host, int(port)))
-    except OSError: pass
+    while True:  # the system gives up after two minutes
+        try: socket.create_connection((host, int(port)))
+        except OSError: pass
 
 def run(kind, address):
-    {"hang": lambda: call(address, None), "timed": lambda: call(address, 77), "answer": lambda: again(address),
+    {"hang": lambda: call(address, None), "timed": lambda: again(address, 77), "answer": lambda: again(address, 9),
      "connect": lambda: connect(address)}[kind]()
 
 number = 0

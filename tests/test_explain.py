@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from dumps import SLEEP, WORKER, blocked, dump, monitor, thread, times
+from dumps import SLEEP, SOCKET_READ, WORKER, blocked, dump, monitor, thread, times
 from threaddump import catalog, cli, explain, intake
 from threaddump.catalog import Entry
 from threaddump.classify import weight
@@ -24,7 +24,7 @@ from threaddump.explain import thread as thread_module
 from threaddump.report import SEVERITIES
 from threaddump.reports.text import cells, plain
 from threaddump.sources import Source
-from threaddump_parsers.model import Dump
+from threaddump_parsers.model import Dump, OsFacts, SystemCall
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = ROOT / "threaddump" / "findings"
@@ -378,6 +378,20 @@ def test_pool_of_the_application(run: Run) -> None:
     assert "for a slot, probably held by 450 threads (inferred: both are below" in words
     assert "behind it no thread" in words
     assert "finding pool-wait-untimed" in words
+
+
+def test_a_captured_call_names_its_peer() -> None:
+    call = SystemCall("read", "10.0.0.7:7001", "ESTABLISHED", waiting_ms=61_000)
+    made = dump([thread("a", *SOCKET_READ, "com.shop.Gateway.slotFor", state="RUNNABLE", call=call)], os=OsFacts(9, {}))
+    words = printed(made, "a")
+    assert "for 10.0.0.7:7001, as the kernel told: ESTABLISHED, silent for 61 s" in words
+
+
+def test_severities_are_the_users(run: Run, tmp_path: Path) -> None:
+    rules = tmp_path / "own.toml"
+    rules.write_text('schema = 1\n[severity]\nhot-external-call = "low"\npeer-silent = "off"\n', "utf-8")
+    words = told(run("--thread", "orders-exec-1", ORDERS, "--rules", str(rules))).words
+    assert "finding hot-external-call (low)" in words
 
 
 def test_holder_of_a_slot(run: Run) -> None:

@@ -43,6 +43,16 @@ def test_owners_of_locks_need_the_option() -> None:
     assert hints(dump([*times(9, "pool", *IDLE)])) == []
 
 
+def test_peers_of_calls_need_the_right_to_trace() -> None:
+    def captured(readable: bool) -> list[str]:
+        facts = OsFacts(9, {"calls_readable": readable})
+        return [hint for hint in hints(dump(STUCK, pid=77, os=facts)) if "SYS_PTRACE" in hint]
+
+    (hint,) = captured(False)
+    assert hint.endswith("threaddump capture 77")
+    assert captured(True) == []
+
+
 def test_virtual_threads_are_in_the_json_alone() -> None:
     carrier = thread("ForkJoinPool-1-worker-1", "java.lang.VirtualThread.run", carries=30)
     wanted = "virtual threads are not in this dump: jcmd PID Thread.dump_to_file -format=json /tmp/threads.json"

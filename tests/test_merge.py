@@ -94,6 +94,22 @@ def test_both_in_one_file(content: bytes) -> None:
     assert all(place.source is None for finding in dump.findings for place in finding.evidence)
 
 
+FACTS = b'# threaddump-os: {"schema":1,"pid":4711,"namespace_pid":25556,"host":"orders-4"}\n'
+
+
+def test_facts_below_both_are_those_of_both() -> None:
+    """A capture: the text does not tell its pid, the file that of its container, and the facts stand at the end."""
+    text = TEXT.partition(b"\n")[2]
+    assert len(report(text + b"\n" + FILE).dumps) == 2
+    dump = one(text + b"\n" + FILE + b"\n" + FACTS)
+    assert (dump.pid, dump.host, dump.total, len(dump.merged)) == (4711, "orders-4", 25, 2)
+
+
+def test_facts_are_not_those_of_another_jvm() -> None:
+    dumps = report(TEXT + b"\n" + SCOPES[1] + b"\n" + FACTS).dumps
+    assert [(dump.format, dump.host) for dump in dumps] == [("hotspot", None), ("jcmd-json", "orders-4")]
+
+
 def test_pairs_among_other_dumps() -> None:
     """Two JVMs, each with both forms, in every order; and a dump of neither."""
     halves = [TEXT, FILE, *SCOPES]

@@ -332,6 +332,35 @@ def test_severities_are_the_users(run: Run, write: Write) -> None:
     ]
 
 
+SERIES = [FIXTURES / "hotspot" / f"series-{number}-of-3.txt" for number in (1, 2, 3)]
+STORY = FIXTURES / "black-friday"
+TIERS = [f"--service={name}={STORY / name}.jstack.txt" for name in ("frontend", "orders", "scheduling")]
+
+
+@pytest.mark.parametrize(("files", "id"), [(SERIES, "stuck-threads"), (TIERS, "cascade")])
+def test_severities_hold_for_what_several_dumps_show(files: Sequence[object], id: str, run: Run, write: Write) -> None:
+    def severities(text: str) -> set[str]:
+        result = run(*files, "-f", "json", "--rules", write(text))
+        assert result.code == 0, result.err
+        return {found["severity"] for found in json.loads(result.out)["findings"] if found["id"] == id}
+
+    assert severities("") - {"info"}
+    assert severities(f'[severity]\n{id} = "info"\n') == {"info"}
+    assert severities(f'[severity]\n{id} = "off"\n') == severities(f'disable = ["{id}"]\n') == set()
+
+
+def test_severities_hold_for_what_has_changed(run: Run, write: Write) -> None:
+    healthy = FIXTURES / "healthy" / "search.jstack.txt"
+
+    def new(text: str) -> dict[str, str]:
+        result = run(healthy, ORDERS, "-f", "json", "--rules", write(text), command="diff")
+        return {found["id"]: found["severity"] for found in json.loads(result.out)["findings"]["new"]}
+
+    assert new("")["hot-external-call"] == "critical"
+    assert new('[severity]\nhot-external-call = "low"\n')["hot-external-call"] == "low"
+    assert "hot-external-call" not in new('disable = ["hot-external-call"]\n')
+
+
 def test_disabled_finding(write: Write) -> None:
     assert ids(report(CONVOY)) - ids(with_rules(CONVOY, write, 'disable = ["read-without-timeout"]')) == {
         "read-without-timeout"

@@ -17,7 +17,7 @@ from threaddump.code import concluded
 from threaddump.containers import thread_containers
 from threaddump.fanout import run as run_parts
 from threaddump.fanout import split
-from threaddump.findings import run
+from threaddump.findings import as_wanted, run
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
 from threaddump.hints import hints, series_hint
@@ -93,17 +93,22 @@ def analyze_and_keep(
                 dump.duplicate_of = first.id
         report.dumps.append(dump)
         snapshots.append((dump, state))
+    severities = rules.severities if rules is not None else None
     if len(snapshots) > 1:
         from threaddump.series.compare import series
         from threaddump.series.findings import over_time
 
         report.series = series(snapshots)
         for each in report.series:
-            each.findings = sorted(over_time(each), key=lambda finding: SEVERITIES.index(finding.severity))
+            wanted = as_wanted(over_time(each), severities)
+            each.findings = sorted(wanted, key=lambda finding: SEVERITIES.index(finding.severity))
     if services or calls or len({dump.service for dump in report.dumps} - {None}) > 1:
         from threaddump.tiers.cascades import find_tiers
 
         report.tiers, report.cascades = find_tiers(snapshots, report.series, calls, bool(services))
+        for cascade in report.cascades:
+            wanted = as_wanted(cascade.findings, severities)
+            cascade.findings = sorted(wanted, key=lambda finding: SEVERITIES.index(finding.severity))
     single = [dump for dump in report.dumps if dump.duplicate_of is None]
     if len(single) == 1 and single[0].series_hint is not None:
         single[0].hints.append(single[0].series_hint)

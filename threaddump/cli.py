@@ -522,6 +522,7 @@ def capture(
     rules: RulesOption = None,
     no_rules: NoRulesOption = False,
     apps: AppOption = None,
+    source_roots: SourceRootOption = None,
 ) -> None:
     """Take dumps of running processes, and say what their threads are stuck on.
 
@@ -544,6 +545,7 @@ def capture(
     if not targets and not everything:
         raise InputError("no process is named", "threaddump ps lists them; threaddump capture PID, or --all")
     own = _rules(rules or [], apps or [], look=not no_rules)
+    roots = _source_roots(source_roots or [])
     kept = keeper(output)
     options = Options(timeout, native, variables, 2.0 if resolve else 0.0)
     say = partial(print, file=sys.stderr)
@@ -556,7 +558,7 @@ def capture(
         raise typer.Exit(UNUSABLE)
     if not analyzing or output == "-":
         return
-    report = analyze_sources(taken, lambda _, error: _complain(error), own, stuck_after)
+    report = analyze_sources(taken, lambda _, error: _complain(error), own, stuck_after, roots)
     with _opened(None) as out:
         _write(report, out, form, top)
     raise typer.Exit(_exit_code(report, fail_on, strict=False))
@@ -598,6 +600,7 @@ def watch(
     rules: RulesOption = None,
     no_rules: NoRulesOption = False,
     apps: AppOption = None,
+    source_roots: SourceRootOption = None,
 ) -> None:
     """Look at a running process again and again, and show what its threads do and which have been busy for long.
 
@@ -628,12 +631,13 @@ def watch(
         pids = ", ".join(str(each.pid) for each in found[:5])
         raise InputError(f"{target} means {len(found)} processes: {pids}", f"threaddump watch {found[0].pid}")
     own = _rules(rules or [], apps or [], look=not no_rules)
+    roots = _source_roots(source_roots or [])
     metrics = None
     if listen is not None:
         from threaddump.watching.metrics import Metrics, address_of
 
         metrics = Metrics(*address_of(listen))
-    observer = Observer(stuck_after, own)
+    observer = Observer(stuck_after, own, roots)
     watched = Watch(found[0], every, observer, Options(timeout, native), trigger, bundle, run, metrics, looks)
     say = partial(print, file=sys.stderr)
     try:

@@ -110,6 +110,18 @@ def _endpoints(facts: Facts) -> Iterator[str]:
         yield f"address, age and timeout of each call (Linux): threaddump capture {_pid(dump)}"
 
 
+def _unreadable_calls(facts: Facts) -> Iterator[str]:
+    """The kernel tells the peer of a call only to those who may trace the process."""
+    known = facts.dump.os
+    if known is None or known.process.get("calls_readable") is not False:
+        return
+    if any(verdict.kind in {"external-call", "unknown"} for verdict in facts.verdicts):
+        yield (
+            "address, age and timeout of each call: as root, in a container with the capability SYS_PTRACE: "
+            f"threaddump capture {_pid(facts.dump)}"
+        )
+
+
 # --- the JVM
 
 
@@ -264,6 +276,7 @@ RULES: tuple[Rule, ...] = (
     _lock_owners_elsewhere,
     _whole_stacks,
     _serviceability_agent,
+    _unreadable_calls,
     _python_options,
     _wait_reasons,
     _monitors,

@@ -84,21 +84,27 @@ def _with_damage(parsed: Iterator[Dump], damage: list[str]) -> Iterator[Dump]:
 
 
 def _with_facts(parsed: Iterator[Dump]) -> Iterator[Dump]:
-    """Dumps with the facts of the operating system that stand below them: a dump is held until the next is there."""
-    before: Dump | None = None
+    """Dumps with the facts of the operating system that stand below them: a dump is held until the next is there.
+
+    The capture of a newer JVM has two dumps above its facts: its text, and what ``Thread.dump_to_file`` wrote.
+    """
+    before: list[Dump] = []
     for dump in parsed:
         if dump.os is None:
-            if before is not None:
-                yield before
-            before = dump
-        elif before is not None:
+            if [each.format for each in (*before, dump)] != ["hotspot", "jcmd-json"]:
+                yield from before
+                before.clear()
+            before.append(dump)
+        elif before:
+            from threaddump.merge import is_one_moment
             from threaddump.system_calls import join
 
-            join(before, dump.os)
-            before.problems += dump.problems
-            before.end_line = dump.end_line
-    if before is not None:
-        yield before
+            if len(before) == 2 and is_one_moment(*before):
+                join(before[0], dump.os)
+            join(before[-1], dump.os)
+            before[-1].problems += dump.problems
+            before[-1].end_line = dump.end_line
+    yield from before
 
 
 def is_plain(sample: bytes) -> bool:

@@ -48,6 +48,8 @@ def take_all(
     """Capture every target in every round. What fails is complained of, the others go on. Raises Interrupted."""
     done: list[Captured] = []
     gone: set[int] = set()
+    if sys.platform != "linux":
+        say("threaddump: which address each call waits for, how long, and with what timeout is read on Linux only")
     try:
         for number, target in rounds(targets, count, interval):
             if target.pid in gone:
@@ -125,13 +127,14 @@ def _row(target: Target) -> Row:
         cpu = round(100 * (used.user + used.system) / max(age(target), 0.01), 1)
     except (psutil.Error, KeyError):
         pass  # it ended just now, or its user has no name here
-    listening: list[str] = []
     service = container = None
     if sys.platform == "linux":
         from threaddump.capture import facts
 
         listening = facts.listening(target.pid)
         service, container = facts.service_and_container(target.pid)
+    else:
+        listening = _listening(target)
     return Row(
         target.pid,
         target.runtime,
@@ -146,6 +149,19 @@ def _row(target: Target) -> Row:
         container,
         list(target.command),
     )
+
+
+def _listening(target: Target) -> list[str]:
+    """The addresses that it accepts connections on, as far as psutil may see them."""
+    import psutil
+
+    if target.process is None:
+        return []
+    try:
+        found = target.process.net_connections("tcp")
+    except (psutil.Error, OSError):
+        return []
+    return sorted({f"{each.laddr.ip}:{each.laddr.port}" for each in found if each.status == psutil.CONN_LISTEN})
 
 
 _COLUMNS = ("PID", "RUNTIME", "USER", "UP", "THREADS", "CPU", "LISTENS ON", "NAME")

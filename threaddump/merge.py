@@ -48,7 +48,7 @@ class Halves:
         own, others = (self._texts, self._files) if dump.format == _TEXT else (self._files, self._texts)
         for other in others:
             text, file = (dump, other.dump) if dump.format == _TEXT else (other.dump, dump)
-            if is_one_moment(text, file):
+            if text.pid == file.pid and is_one_moment(text, file):
                 others.remove(other)
                 return other
         own.append(half)
@@ -58,10 +58,9 @@ class Halves:
 
 
 def is_one_moment(text: Dump, file: Dump) -> bool:
-    """Whether these are of one process at one time: its id, the time, and most of its threads agree."""
-    if text.pid != file.pid or any(
-        a is not None and b is not None and a != b for a, b in ((text.host, file.host), (text.instance, file.instance))
-    ):
+    """Whether these are of one process at one time: nothing that both tell differs, and most of its threads agree."""
+    told = ((text.pid, file.pid), (text.host, file.host), (text.instance, file.instance))
+    if any(a is not None and b is not None and a != b for a, b in told):
         return False
     apart = _seconds_apart(text.taken_at, file.taken_at)
     if apart is None or apart > NEAR_S:

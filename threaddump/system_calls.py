@@ -27,6 +27,10 @@ _PLAIN = {
 """Kind and phase of calls that say it all by their name."""
 _OWN_SOCKETS = ("socket.py:", "ssl.py:", "http/client.py:", "asyncio/")
 """Python's own code for sockets; what another C library sets on its sockets nobody can see."""
+_SOCKET_METHODS = frozenset(
+    {"connect", "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into"}
+    | {"send", "sendall", "sendto", "sendmsg", "sendfile"}
+)
 
 
 def join(dump: Dump, facts: OsFacts) -> None:
@@ -46,7 +50,8 @@ def join(dump: Dump, facts: OsFacts) -> None:
         value = known.get(field)
         if getattr(dump, field) is None and isinstance(value, str):
             setattr(dump, field, value[:200])
-    if dump.pid is None and isinstance(known.get("pid"), int):
+    # What a JVM in a container says of itself is its pid there; tools outside, and its text, know the other.
+    if dump.pid in (None, known.get("namespace_pid")) and isinstance(known.get("pid"), int):
         dump.pid = known["pid"]
 
 
@@ -59,11 +64,18 @@ def with_call(verdict: Verdict, thread: Thread, classifier: Classifier) -> Verdi
         verdict = _named(verdict, call)
     if verdict.kind != "external-call" or call.peer is None:
         return verdict
+    if call.name in _WRITES:
+        # A library's own frame (a request, a statement) is there while it sends as well.
+        verdict = replace(verdict, phase="write")
     if call.name in _POLLS:
         if call.untimed:
             return replace(verdict, timed=False, timed_reason=f"the kernel: {call.name} without a timeout")
         if call.timeout_ms is not None:
             return replace(verdict, timed=True, timed_reason=f"the kernel: {call.name} for {call.timeout_ms} ms")
+    elif call.name == "connect" and verdict.timed is None and _own_socket(thread, classifier):
+        return replace(
+            verdict, timed=False, timed_reason="the kernel: a connect that waits itself, with no poll instead of it"
+        )
     elif (call.name in _READS or call.name in _WRITES) and verdict.timed is None and _own_socket(thread, classifier):
         return replace(
             verdict, timed=False, timed_reason=f"the kernel: a {call.name} that waits, with no poll before it"
@@ -90,11 +102,17 @@ def _named(verdict: Verdict, call: SystemCall) -> Verdict:
     return verdict
 
 
+def is_socket_call(key: str) -> bool:
+    """Whether the key of a frame is that of a method of Python's own sockets, as a source line tells it."""
+    return key.startswith("call:") and key.rpartition(".")[2] in _SOCKET_METHODS
+
+
 def _own_socket(thread: Thread, classifier: Classifier) -> bool:
     """Whether the call was made by the runtime's own socket code, which sets a timeout by polling first."""
     if classifier.family == "jvm":
         return True
-    return any(classifier.key(frame).startswith(_OWN_SOCKETS) for frame in thread.stack[:4])
+    keys = [classifier.key(frame) for frame in thread.stack[:4]]
+    return any(key.startswith(_OWN_SOCKETS) or is_socket_call(key) for key in keys)
 
 
 def endpoints(waiting: Iterable[tuple[Thread, Verdict]]) -> list[Endpoint]:

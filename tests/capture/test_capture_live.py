@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,10 @@ from live_programs import (
     require_root,
     tool_missing,
 )
+from threaddump.capture.attach import AttachError
+from threaddump.capture.take import take
+from threaddump.capture.targets import by_pid
+from threaddump.sources import InputError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's facts are read on Linux only")
 PROGRAM = [sys.executable, "-m", "threaddump"]
@@ -166,12 +171,35 @@ def test_java_calls_without_any_tool_of_a_jdk(classes: Path, peers: tuple[Peer, 
         assert not list(Path(f"/proc/{running.pid}/cwd").glob(".attach_pid*"))
 
 
-def test_virtual_threads_of_a_new_java(classes: Path, tmp_path: Path, java_25: Path) -> None:
-    with process(java(classes, binary=java_25)) as running:
-        report, said = captured(str(running.pid), "--output", f"{tmp_path}/")
+def test_virtual_threads_of_a_new_java(
+    classes: Path, tmp_path: Path, java_25: Path, peers: tuple[Peer, Peer, str]
+) -> None:
+    address = peers[0].address
+    with process(java(classes, f"http://{address}/", binary=java_25)) as running:
+        report, said = captured_calling(running.pid, address, 12, tmp_path)
         assert "Thread.dump_to_file -format=json" in said
-        assert {dump["format"] for dump in report["dumps"]} >= {"hotspot"}
+        (dump,) = report["dumps"]  # the text and the file are one, and have the facts below them
+        assert {half["format"] for half in dump["merged"]} == {"hotspot", "jcmd-json"}
+        assert (dump["pid"], sum(each["untimed"] for each in endpoints(report)[address])) == (running.pid, 12)
         assert not list(Path("/tmp").glob("threaddump-*.json"))
+
+
+def test_looks_of_a_watch_are_light_and_its_evidence_is_whole(classes: Path, tmp_path: Path, java_25: Path) -> None:
+    with process(java(classes, binary=java_25)) as running:
+        words = ["--looks", "1", "--when", "threads > 0", "--for", "0", "--bundle", f"{tmp_path}/"]
+        command = [*PROGRAM, "watch", str(running.pid), *words]
+        done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=True)
+        assert b" threads" in done.stdout
+    (bundle,) = tmp_path.iterdir()
+    (dump,) = json.loads((bundle / "report.json").read_bytes())["dumps"]
+    assert {half["format"] for half in dump["merged"]} == {"hotspot", "jcmd-json"}
+
+
+def test_a_light_dump_makes_the_jvm_write_no_file(classes: Path, java_25: Path) -> None:
+    with process(java(classes, binary=java_25)) as running:
+        taken = take(by_pid(running.pid), SECONDS, light=True)
+        assert taken.how == "attach: jcmd Thread.print -l -e"
+        assert b"threadContainers" not in taken.text
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +245,65 @@ def test_targets_by_name(python: int, tmp_path: Path) -> None:
     assert f"(pid {python})" in said
 
 
+# --- with the source at hand
+
+LOCKING = """
+import threading, time
+
+LOCK = threading.Lock()
+
+def hold():
+    with LOCK:
+        time.sleep(300)
+
+def reserve():
+    with LOCK:
+        pass
+
+threading.Thread(target=hold, name="holder", daemon=True).start()
+while not LOCK.locked():
+    time.sleep(0.01)
+for number in range(4):
+    threading.Thread(target=reserve, name=f"reserve-{number}", daemon=True).start()
+print("started", flush=True)
+time.sleep(300)
+"""
+
+
+@pytest.fixture
+def locking(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "stock.py").write_text(LOCKING, encoding="utf-8")
+    with process([sys.executable, source / "stock.py"]) as running:
+        yield running.pid, source
+
+
+def test_with_the_source_a_capture_tells_locks_and_their_holder(locking: tuple[int, Path], tmp_path: Path) -> None:
+    pid, source = locking
+
+    def look() -> dict[str, Any] | None:
+        report, _ = captured(str(pid), "--output", f"{tmp_path}/kept/", "--source-root", str(source))
+        waiting = sum(group["count"] for group in report["groups"] if group["kind"] == "lock-wait")
+        return report if waiting == 4 else None
+
+    report = eventually(look, "four threads wait for the lock")
+    (lock,) = report["locks"]
+    assert (lock["owner"]["thread"], lock["waiters"]) == ("holder", 4)
+    _, said = captured(str(pid), "--source-root", str(tmp_path / "none"), code=2)
+    assert "--source-root" in said
+
+
+def test_with_the_source_a_watch_does_too(locking: tuple[int, Path], tmp_path: Path) -> None:
+    pid, source = locking
+    words = ["--every", "0.1", "--looks", "8", "--when", "lock-wait >= 4", "--for", "0"]
+    command = [*PROGRAM, "watch", str(pid), *words, "--bundle", f"{tmp_path}/kept", "--source-root", str(source)]
+    done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=True)
+    assert b"4 lock wait" in done.stdout
+    (bundle,) = (tmp_path / "kept").iterdir()
+    assert '"holder"' in (bundle / "report.md").read_text("utf-8")
+
+
 # --- another user, other namespaces
 
 
@@ -244,6 +331,68 @@ def test_a_process_in_namespaces_of_its_own(classes: Path, tmp_path: Path) -> No
         pid = eventually(lambda: _descendant(running.pid, "java"), "the JVM")
         _, said = captured_calling(pid, "127.0.0.9:7001", 12, tmp_path)
         assert "attach" in said
+
+
+@pytest.mark.parametrize("version", [17, 25])
+def test_an_image_that_has_no_jdk(
+    version: int, classes: Path, peers: tuple[Peer, Peer, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A root directory of a runtime and what it links to: no jcmd, no shell, no /etc. It is asked from outside."""
+    require_root()
+    unshare = require("unshare")
+    image = tmp_path / "image"
+    if version == 17:
+        words = [require("jlink"), "--add-modules", "java.base", "--strip-debug", "--output", image / "opt/java"]
+        (image / "opt").mkdir(parents=True)
+        subprocess.run(words, check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)
+    else:
+        home = request.getfixturevalue("java_25").parents[1]
+        shutil.copytree(home, image / "opt/java", symlinks=True)
+    for tool in ("jcmd", "jstack", "jattach"):
+        (image / "opt/java/bin" / tool).unlink(missing_ok=True)
+    _with_libraries(image)
+    shutil.copytree(classes, image / "classes")
+    for folder in ("tmp", "proc", "dev"):
+        (image / folder).mkdir()
+    (image / "tmp").chmod(0o1777)
+    for device in ("null", "random", "urandom"):
+        (image / "dev" / device).touch()
+    command = " ".join(java(Path("/classes"), f"http://{peers[0].address}/", binary="/opt/java/bin/java"))
+    script = f"mount -t proc proc {image}/proc && "
+    script += "".join(f"mount --bind /dev/{device.name} {device} && " for device in (image / "dev").iterdir())
+    script += f"exec chroot {image} {command}"
+    started = [unshare, "--pid", "--mount", "--uts", "--fork", "--kill-child", "sh", "-c", script]
+    with process(started) as running:
+        pid = eventually(lambda: _descendant(running.pid, "java"), "the JVM")
+        inside = {path.name for path in Path(f"/proc/{pid}/root").iterdir()}
+        assert inside == {path.name for path in image.iterdir()}
+        environment = {**os.environ, "PATH": str(tmp_path)}  # and none here: no jcmd, no jattach
+        report, said = captured_calling(pid, peers[0].address, 12, tmp_path / "kept", env=environment)
+        assert "attach: jcmd Thread.print -l -e" in said
+        assert ("Thread.dump_to_file" in said) is (version == 25)
+        (dump,) = report["dumps"]
+        assert (dump["pid"], dump["runtime"]["version"].startswith(f"{version}.")) == (pid, True)
+        listed = subprocess.run([*PROGRAM, "ps", "-f", "json"], capture_output=True, timeout=SECONDS, check=True)
+        (row,) = (row for row in json.loads(listed.stdout) if row["pid"] == pid)
+        assert (row["runtime"], row["name"]) == ("jvm", "Caller")
+        assert row["version"].startswith(f"{version}.")
+        assert list((image / "tmp").glob("threaddump-*")) == []
+        assert list(image.rglob(".attach_pid*")) == []
+
+
+def _with_libraries(image: Path) -> None:
+    """Copy what the runtime's programs and libraries link to, at the same places."""
+    ldd = require("ldd")
+    own = [image / "opt/java/bin/java", *(image / "opt/java/lib").rglob("*.so")]
+    found: set[str] = set()
+    for file in own:
+        said = subprocess.run([ldd, file], capture_output=True, text=True, timeout=SECONDS, check=False).stdout
+        found |= {word for line in said.splitlines() for word in line.split() if word.startswith("/")}
+    for name in found:
+        if not name.startswith(str(image)):
+            place = image / name.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(Path(name).resolve(), place)
 
 
 def _descendant(pid: int, name: str) -> int | None:
@@ -314,7 +463,8 @@ def test_a_jvm_that_sigquit_would_end_listens_from_its_start(classes: Path, tmp_
 def test_no_signal_to_a_jvm_that_does_not_handle_it(classes: Path, tmp_path: Path) -> None:
     with process(java(classes, options=("-Xrs", "-XX:+DisableAttachMechanism"))) as running:
         _, said = captured(str(running.pid), "--output", f"{tmp_path}/", code=2)
-        assert "does not handle it and would end" in said
+        assert "does not handle SIGQUIT" in said
+        assert f"jhsdb jstack --locks --pid {running.pid}" in said
         assert running.poll() is None
 
 
@@ -342,6 +492,27 @@ def test_tracing_is_denied(tmp_path: Path) -> None:
     assert done.returncode == 2, said
     assert f"py-spy may not read process {running.pid}" in said
     assert "SYS_PTRACE" in said
+
+
+def test_a_jvm_of_another_user_is_told_so(classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not four times that something is not permitted."""
+
+    def refused(*_: Any, **options: Any) -> Any:
+        raise AttachError("Operation not permitted")
+
+    with process(java(classes)) as running:
+        target = by_pid(running.pid)
+        for way in ("_attached", "_jcmd", "_jattach", "_quit"):
+            monkeypatch.setattr(sys.modules["threaddump.capture.take"], way, refused)
+        with pytest.raises(InputError, match="jattach: Operation not permitted"):
+            take(target, SECONDS)
+        own = os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: own + 1)
+        with pytest.raises(
+            InputError, match=f"process {running.pid} belongs to user .*: a JVM answers only to"
+        ) as told:
+            take(target, SECONDS)
+        assert "sudo threaddump capture" in told.value.hint
 
 
 def test_the_disk_is_full(python: int, tmp_path: Path) -> None:
@@ -373,10 +544,18 @@ def test_ctrl_c_in_round_two_keeps_round_one(python: int, tmp_path: Path) -> Non
 
 
 def test_the_process_ends_between_rounds(tmp_path: Path) -> None:
-    with process([sys.executable, "-c", "import time; print('started', flush=True); time.sleep(1.2)"]) as running:
-        _, said = captured(str(running.pid), "--output", f"{tmp_path}/", "--count", "20", "--interval", "0.5")
-    assert "round 1 of 20" in said
-    assert f"process {running.pid} has ended" in said or "ended while its dump" in said
+    command = [*PROGRAM, "capture", "--output", f"{tmp_path}/", "--count", "20", "--interval", "0.5"]
+    with (
+        process([sys.executable, "-c", PYTHON]) as running,
+        subprocess.Popen([*command, str(running.pid)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as capturing,
+    ):
+        assert capturing.stderr is not None
+        assert b"round 1 of 20" in capturing.stderr.readline()
+        running.kill()
+        running.wait()
+        _, said = capturing.communicate(timeout=SECONDS)
+    assert capturing.returncode == 0
+    assert f"process {running.pid} has ended".encode() in said
     assert len(list(tmp_path.iterdir())) >= 1
 
 

@@ -9,6 +9,7 @@ import pytest
 import dumps
 from dumps import dump, findings, thread, times, verdict
 from threaddump.report import Endpoint, endpoint_words, span_words
+from threaddump.reports.words import timeout_words
 from threaddump.system_calls import join
 from threaddump_parsers.model import Dump, OsFacts, SystemCall, Thread
 
@@ -138,6 +139,16 @@ def test_the_kernel_tells_a_timeout_that_frames_do_not(call: SystemCall, timed: 
     assert ("the kernel" in found.timed_reason) is (timed is not None)
 
 
+def test_a_connect_that_waits_has_no_timeout_but_that_of_the_system() -> None:
+    frames = ("socket.py:create_connection@836", "orders/app.py:fetch@9", *dumps.PY_THREAD)
+    call = waiting(name="connect", state="SYN_SENT", ms=None)
+    made = dump(times(4, "w", *frames, state="IDLE", call=call), "python", version="3.11.7", os=OsFacts(99, {}))
+    assert [(each.phase, each.timed) for each in dumps.verdicts(made)] == [("connect", False)] * 4
+    text = " ".join(f"{found.title} {found.detail}" for found in findings(made))
+    assert "no connect timeout" in text or "without a connect timeout" in text
+    assert "the wait never ends" not in text
+
+
 def test_a_c_library_may_have_set_a_timeout_that_nobody_sees() -> None:
     frames = ("redis/_parsers/socket.py:SocketBuffer._read_from_socket@60", "orders/app.py:fetch@9")
     assert verdict(*APP, state="IDLE", family="python", call=waiting()).timed is None
@@ -145,6 +156,47 @@ def test_a_c_library_may_have_set_a_timeout_that_nobody_sees() -> None:
         verdict("socket.py:SocketIO.readinto@706", *frames, state="IDLE", family="python", call=waiting()).timed
         is False
     )
+
+
+# --- calls that send
+
+SOCKET_WRITE = (
+    "sun.nio.ch.SocketDispatcher.write0",
+    "sun.nio.ch.NioSocketImpl.tryWrite",
+    "sun.nio.ch.NioSocketImpl.implWrite",
+    "java.net.Socket$SocketOutputStream.write",
+)
+
+
+def sending(count: int) -> list[Thread]:
+    call = waiting(name="write", unsent=2_000_000)
+    return times(count, "feed", *SOCKET_WRITE, "com.shop.Feed.push", *dumps.WORKER, state="RUNNABLE", call=call)
+
+
+def test_a_write_is_not_said_to_lack_a_read_timeout() -> None:
+    report = dumps.analyzed(captured([*sending(4), *times(60, "w", *dumps.IDLE, state="WAITING")]))
+    (group,) = (each for each in report.groups if each.kind == "external-call")
+    assert timeout_words(group.kind, group.phase, group.timed) == "no write timeout"
+    found = {finding.id: finding for finding in report.findings}
+    (without, silent) = (found["read-without-timeout"], found["peer-silent"])
+    assert without.title.endswith("without a write timeout")
+    assert "If the peer stops reading, the wait never ends" in without.detail
+    assert "a Java socket has no write timeout" in without.advice[0]
+    assert silent.title.startswith(f"{HANGS} does not read: ")
+    told = [words for finding in report.findings for words in (finding.title, finding.detail, *finding.advice)]
+    assert "read timeout" not in " ".join(told)
+
+
+def test_a_hot_call_that_sends_is_bounded_in_another_way() -> None:
+    (found,) = findings(captured(sending(30)), "hot-external-call")
+    assert "no write timeout" in found.detail
+    assert "setSoTimeout bounds reads only" in found.advice[0]
+
+
+def test_the_kernel_tells_that_a_request_is_still_being_sent() -> None:
+    frames = ("http/client.py:HTTPConnection.send@1001", *dumps.PY_REQUESTS[3:])
+    found = verdict(*frames, state="IDLE", family="python", call=waiting(name="sendto"))
+    assert (found.kind, found.phase, found.timed) == ("external-call", "write", False)
 
 
 # --- the dump and its facts

@@ -42,6 +42,8 @@ class Options:
     """Python: with local variables."""
     resolve: float = 0.0
     """Seconds for asking DNS for the names of peers; 0: do not ask."""
+    light: bool = False
+    """Without the virtual threads of a newer JVM: their dump is a file that it has to write."""
 
 
 def capture(target: Target, number: int, options: Options) -> Capture:
@@ -52,7 +54,7 @@ def capture(target: Target, number: int, options: Options) -> Capture:
         from threaddump.capture.facts import Watch
 
         watch = Watch(target.pid)
-    taken = take(target, options.seconds, native=options.native, variables=options.variables)
+    taken = take(target, options.seconds, native=options.native, variables=options.variables, light=options.light)
     text = taken.text if taken.text.endswith(b"\n") else taken.text + b"\n"
     if watch is not None:
         more: dict[str, object] = {"captured": taken.how, "took_ms": taken.took_ms, "command": _command(target)}
@@ -61,6 +63,10 @@ def capture(target: Target, number: int, options: Options) -> Capture:
 
             more["names"] = names(watch.peers(), options.resolve)
         text += b"".join(watch.lines(more))
+    if target.replaced:  # whose dump it is, and whose facts, nobody can tell
+        raise InputError(
+            f"{target.end_words()}: what was read meanwhile is not kept", "threaddump ps lists the processes of now"
+        )
     return Capture(target, number, taken_at, taken, text)
 
 

@@ -17,7 +17,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,8 @@ from pathlib import Path
 PROC = Path("/proc")
 _VERSION = "1"
 _ARGUMENTS = 3
-_SIGQUIT_CAUGHT = 1 << (signal.SIGQUIT - 1)
+_SIGQUIT = 3
+_SIGQUIT_CAUGHT = 1 << (_SIGQUIT - 1)
 _BLOCK = 1 << 16
 _STEP = 0.02
 _RESULT_LIMIT = 20
@@ -65,12 +66,46 @@ def status(pid: int) -> Status:
     )
 
 
+def quit_signal(pid: int, is_it: Callable[[], bool]) -> None:
+    """Send SIGQUIT to a process that handles it, and to no other which got its pid meanwhile: that might end.
+
+    ``is_it`` tells whether the process with this pid is still the one that is meant; it is asked once the process is
+    held. Raises AttachError where no signal was sent.
+    """
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError as error:
+        raise AttachError(f"process {pid} has ended") from error
+    except OSError:
+        handle = None  # a kernel before 5.3, or a filter of system calls
+    try:
+        if not is_it():
+            raise AttachError(f"process {pid} has ended")
+        if not status(pid).catches_sigquit:
+            raise AttachError("the process does not handle SIGQUIT (-Xrs, or it is only starting): it would end it")
+        if handle is None:
+            os.kill(pid, _SIGQUIT)
+        else:
+            signal.pidfd_send_signal(handle, _SIGQUIT)
+    except ProcessLookupError as error:
+        raise AttachError(f"process {pid} has ended") from error
+    except PermissionError as error:
+        raise AttachError(f"process {pid} belongs to another user") from error
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
 class Attached:
     """A JVM that listens. ``root`` is its file system as seen from here."""
 
-    def __init__(self, pid: int, seconds: float) -> None:
-        """Open the JVM's socket, asking for it where there is none yet. Raises AttachError after ``seconds``."""
+    def __init__(self, pid: int, seconds: float, is_it: Callable[[], bool]) -> None:
+        """Open the JVM's socket, asking for it where there is none yet. Raises AttachError after ``seconds``.
+
+        ``is_it`` tells whether the process with this pid is still the one that is meant.
+        """
         self.pid = pid
+        self._is_it = is_it
         self._end = time.monotonic() + seconds
         self._status = status(pid)
         self.root = PROC / str(pid) / "root"
@@ -144,17 +179,10 @@ class Attached:
             return False
 
     def _ask_to_listen(self, folder: int) -> None:
-        if not self._status.catches_sigquit:
-            raise AttachError("the JVM does not handle SIGQUIT (-Xrs, or it is only starting): it would end it")
         if self._status.state in {"T", "t"}:
             raise AttachError(f"process {self.pid} is stopped: kill -CONT {self.pid} lets it go on")
         with self._request_file(folder):
-            try:
-                os.kill(self.pid, signal.SIGQUIT)
-            except ProcessLookupError as error:
-                raise AttachError(f"process {self.pid} has ended") from error
-            except PermissionError as error:
-                raise AttachError(f"process {self.pid} belongs to another user") from error
+            quit_signal(self.pid, self._is_it)
             while not self._listens(folder):
                 if time.monotonic() > self._end:
                     raise AttachError(

@@ -10,15 +10,15 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from threaddump.capture.attach import Attached, AttachError, status
+from threaddump.capture.attach import Attached, AttachError, quit_signal, status
 from threaddump.capture.facts import environment
 from threaddump.capture.targets import Target
 from threaddump.sources import InputError
@@ -30,6 +30,7 @@ _END_OF_DUMP = (b"\nJNI global ref",)
 _STEP = 0.05
 _QUIET = 0.3
 _JSON_LIMIT = 1 << 30
+_ROOT = "run it as root: sudo threaddump capture {pid}"
 _PTRACE = (
     "run it as root or as the process's user: sudo threaddump capture {pid}; in a container add the capability "
     "SYS_PTRACE (docker run --cap-add SYS_PTRACE; securityContext.capabilities.add in Kubernetes)"
@@ -47,10 +48,15 @@ class Taken:
     took_ms: int = 0
 
 
-def take(target: Target, seconds: float, *, native: bool = False, variables: bool = False) -> Taken:
-    """Take the dump of a process. Raises InputError where no way worked, with what to try next."""
+def take(
+    target: Target, seconds: float, *, native: bool = False, variables: bool = False, light: bool = False
+) -> Taken:
+    """Take the dump of a process; a light one is without virtual threads.
+
+    Raises InputError where no way worked, with what to try next.
+    """
     if not target.alive():
-        raise InputError(f"process {target.pid} has ended", "threaddump ps lists the processes of now")
+        raise InputError(target.end_words(), "threaddump ps lists the processes of now")
     if sys.platform == "linux" and _stopped(target.pid):
         raise InputError(
             f"process {target.pid} is stopped (SIGSTOP, a debugger or a frozen container): it cannot answer",
@@ -60,7 +66,7 @@ def take(target: Target, seconds: float, *, native: bool = False, variables: boo
     if target.runtime == "python":
         taken = _py_spy(target, seconds, native, variables)
     else:
-        taken = _java(target, seconds)
+        taken = _java(target, seconds, light)
     taken.took_ms = round((time.monotonic() - start) * 1000)
     return taken
 
@@ -75,19 +81,19 @@ def _stopped(pid: int) -> bool:
 # --- Java
 
 
-def _java(target: Target, seconds: float) -> Taken:
+def _java(target: Target, seconds: float, light: bool) -> Taken:
     """The ways in their order; each says why it failed."""
     ways: list[tuple[str, Callable[[Target, float], Taken]]] = []
     if target.runtime == "jvm" and sys.platform == "linux" and not _attaching_disabled(target):
-        ways.append(("attaching to the JVM", _attached))
+        ways.append(("attaching to the JVM", partial(_attached, light=light)))
     if not _attaching_disabled(target):
         ways += [("the JVM's own jcmd", _jcmd), ("jattach", _jattach)]
-    if sys.platform != "win32":
-        ways.append(("SIGQUIT", _quit))
+    if sys.platform == "linux":
+        ways.append(("SIGQUIT", _quit))  # elsewhere nobody can see what it does with the signal, nor where it prints
     tried: list[str] = []
     for name, way in ways:
         if not target.alive():
-            raise InputError(f"process {target.pid} ended while its dump was taken", "threaddump ps")
+            raise InputError(f"{target.end_words()} while its dump was taken", "threaddump ps")
         try:
             taken = way(target, seconds)
         except (AttachError, OSError, subprocess.SubprocessError) as error:
@@ -95,22 +101,47 @@ def _java(target: Target, seconds: float) -> Taken:
             continue
         taken.tried = tried
         return taken
-    raise InputError(f"no dump of process {target.pid}: {'; '.join(tried)}", _next_command(target, tried))
+    owner = _another_user(target)
+    if owner is not None:
+        raise InputError(
+            f"process {target.pid} belongs to user {owner}: a JVM answers only to its own user and to root",
+            f"run it as root or as that user: sudo threaddump capture {target.pid}",
+        )
+    raise InputError(f"no dump of process {target.pid}: {'; '.join(tried)}", _next_command(target))
 
 
-def _next_command(target: Target, tried: list[str]) -> str:
-    if any("user" in reason or "not permitted" in reason or "ermission" in reason for reason in tried):
-        return f"run it as root or as the process's user: sudo threaddump capture {target.pid}"
+def _another_user(target: Target) -> str | None:
+    """Whose process it is, where it is not ours and we are not root."""
+    if sys.platform == "win32" or target.process is None:
+        return None
+    import psutil
+
+    try:
+        owner = target.process.uids().effective
+        if os.geteuid() in (0, owner):
+            return None
+        return target.process.username()
+    except psutil.Error:
+        return None
+
+
+def _next_command(target: Target) -> str:
+    if _attaching_disabled(target):  # and so to jcmd; this tool reads memory, and works in spite of it
+        return f"jhsdb jstack --locks --pid {target.pid}, of a JDK of its version; it holds the process meanwhile"
+    if sys.platform == "win32":
+        return f"jcmd {target.pid} Thread.print -l -e of a JDK, as the process's user"
+    if sys.platform != "linux":
+        return f"jcmd {target.pid} Thread.print -l -e of a JDK; or kill -QUIT {target.pid}, and read what it prints"
     return f"jcmd {target.pid} Thread.print -l -e, as the process's user and in its container"
 
 
 def _attaching_disabled(target: Target) -> bool:
-    options = environment(target.pid, _JAVA_OPTIONS).values()
+    options = environment(target.pid, _JAVA_OPTIONS).values() if sys.platform == "linux" else ()
     return _NO_ATTACH in target.command or any(_NO_ATTACH in value.split() for value in options)
 
 
-def _attached(target: Target, seconds: float) -> Taken:
-    jvm = Attached(target.pid, seconds)
+def _attached(target: Target, seconds: float, light: bool) -> Taken:
+    jvm = Attached(target.pid, seconds, target.alive)
     commands = (("jcmd", "Thread.print -l -e"), ("jcmd", "Thread.print -l"), ("threaddump", "-l"))
     for number, command in enumerate(commands):
         try:
@@ -122,7 +153,7 @@ def _attached(target: Target, seconds: float) -> Taken:
                 raise
     taken = Taken(text, f"attach: {' '.join(command)}")
     version = _VERSION.search(text)
-    if version is not None and int(version[1]) >= 21:
+    if not light and version is not None and int(version[1]) >= 21:
         _add_virtual_threads(taken, jvm)
     return taken
 
@@ -160,10 +191,12 @@ def _jcmd(target: Target, seconds: float) -> Taken:
 
 
 def _same_root(pid: int) -> bool:
+    if sys.platform != "linux":
+        return True  # there is one file system
     try:
         return os.path.samefile(f"/proc/{pid}/root", "/")
     except OSError:
-        return True  # not Linux: there is one file system
+        return False  # it may not be looked at
 
 
 def _jattach(target: Target, seconds: float) -> Taken:
@@ -181,20 +214,18 @@ def _run(command: list[str], seconds: float) -> bytes:
         raise AttachError(f"no answer in {seconds:.0f} s") from error
     if done.returncode != 0 or not done.stdout.strip():
         said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
-        raise AttachError(said[-1][:300] if said else f"exit code {done.returncode}")
+        told = [line for line in said if not line.startswith("\tat ")]  # without the stack of jcmd itself
+        raise AttachError(told[-1][:300] if told else f"exit code {done.returncode}")
     return done.stdout
 
 
 def _quit(target: Target, seconds: float) -> Taken:
     """SIGQUIT: HotSpot prints to its standard output, OpenJ9 writes a file into its working directory."""
-    known = status(target.pid)
-    if not known.catches_sigquit:
-        raise AttachError("the process does not handle it and would end")
     output = _own_output(target.pid)
     size = output.stat().st_size if output is not None else 0
     folder = Path(f"/proc/{target.pid}/cwd")
     before = _javacores(folder)
-    os.kill(target.pid, signal.SIGQUIT)
+    quit_signal(target.pid, target.alive)
     if target.runtime == "openj9":
         return _javacore(folder, before, seconds)
     if output is None:
@@ -285,9 +316,10 @@ def _py_spy(target: Target, seconds: float, native: bool, variables: bool) -> Ta
         return Taken(done.stdout, " ".join(["py-spy", "dump", *options]))
     said = done.stderr.decode("utf-8", "replace").strip()
     if not target.alive():
-        raise InputError(f"process {target.pid} ended while its dump was taken", "threaddump ps")
-    if re.search(r"ermission [Dd]enied|not permitted|EPERM", said):
-        raise InputError(f"py-spy may not read process {target.pid}", _PTRACE.format(pid=target.pid))
+        raise InputError(f"{target.end_words()} while its dump was taken", "threaddump ps")
+    if re.search(r"ermission [Dd]enied|not permitted|EPERM|requires root", said):
+        hint = _PTRACE if sys.platform == "linux" else _ROOT
+        raise InputError(f"py-spy may not read process {target.pid}", hint.format(pid=target.pid))
     last = said.splitlines()[0][:300] if said else f"exit code {done.returncode}"
     hint = "without --native: its symbols could not be read" if native else "pip install -U py-spy, and try again"
     raise InputError(f"py-spy could not read process {target.pid}: {last}", hint)

@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
 Runtime = Literal["jvm", "openj9", "python"]
 _MAPPED: tuple[tuple[str, Runtime], ...] = (("/libj9vm", "openj9"), ("/libjvm.", "jvm"), ("/libpython", "python"))
-_PROGRAM = re.compile(r"(?:/|^)(?:(?P<jvm>javaw?|jsvc)|(?P<python>python\d?(?:\.\d+)?t?|uwsgi|pypy3?))(?:\.exe)?$")
-_VERSIONED = re.compile(r"(?:lib)?python(\d\.\d+)")
+_PROGRAM = re.compile(
+    r"(?:[/\\]|^)(?:(?P<jvm>javaw?|jsvc)|(?P<python>[Pp]ython\d?(?:\.\d+)?t?|uwsgi|pypy3?))(?:\.exe)?$"
+)
+"""macOS's own builds of Python are called ``Python``."""
+_VERSIONED = re.compile(r"(?:lib)?python(\d\.\d+)|Python\.framework/Versions/(\d\.\d+)|[/\\]Python(\d)(\d+)[/\\]")
+"""Of Linux and others, of macOS, and of the installer for Windows."""
 _RELEASE = re.compile(r'^JAVA_VERSION="([^"\n]{1,40})"', re.MULTILINE)
 _WORDS_SHOWN = 12
 _OURS = ("threaddump", "py-spy", "jcmd", "jstack", "jattach")
@@ -44,17 +48,19 @@ class Target:
     program: str
     """Path of the program as the process sees it; empty where it may not be seen."""
     command: tuple[str, ...]
+    process: psutil.Process | None = field(default=None, compare=False, repr=False)
+    """The same as psutil knows it, which tells a process from another with its pid."""
 
     @cached_property
     def version(self) -> str | None:
         """``17.0.15`` or ``3.11``, from the files of the installation; None where they do not tell."""
         if self.runtime == "python":
             match = _VERSIONED.search(self.program) or _VERSIONED.search(_maps(self.pid))
-            return match[1] if match else None
+            return ".".join(part for part in match.groups() if part) if match else None
         home = Path(self.program).parent.parent
         for release in (home / "release", home.parent / "release"):  # of a JDK 8 it is above jre/
             try:
-                text = (Path(f"/proc/{self.pid}/root") / str(release).lstrip("/")).read_text("utf-8", "replace")
+                text = _as_it_sees(self.pid, release).read_text("utf-8", "replace")
             except OSError:
                 continue
             match = _RELEASE.search(text)
@@ -72,10 +78,43 @@ class Target:
         import psutil
 
         try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.created) < 1 and process.status() != psutil.STATUS_ZOMBIE
+            return (
+                self.process is not None and self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+            )
         except psutil.Error:
             return False
+
+    @property
+    def replaced(self) -> bool:
+        """Whether it has ended and another process has its pid now."""
+        import psutil
+
+        try:
+            return self.process is not None and psutil.Process(self.pid) != self.process
+        except psutil.Error:
+            return False  # nobody has it
+
+    def end_words(self) -> str:
+        """``process 4711 has ended``, and what is to be known of its pid."""
+        if self.replaced:
+            return f"process {self.pid} has ended, and its pid is that of another process now"
+        return f"process {self.pid} has ended"
+
+
+def _within_its_root(pid: int, program: str) -> str:
+    """The path without the folder that the process has as its root (``chroot``); a container's path has none."""
+    if sys.platform != "linux":
+        return program
+    try:
+        root = os.readlink(f"/proc/{pid}/root").rstrip("/")
+    except OSError:
+        return program  # it may not be looked at
+    return program.removeprefix(root) if program.startswith(f"{root}/") else program
+
+
+def _as_it_sees(pid: int, path: Path) -> Path:
+    """A path of the process's own file system, which on Linux need not be ours."""
+    return Path(f"/proc/{pid}/root") / str(path).lstrip("/") if sys.platform == "linux" else path
 
 
 def _main(words: Sequence[str], runtime: Runtime) -> str:
@@ -126,18 +165,20 @@ def _target(process: psutil.Process) -> Target | None:
             if not command:
                 return None  # a thread of the kernel, or a process that has ended
             try:
-                program = process.exe()
+                program = _within_its_root(process.pid, process.exe())
             except psutil.AccessDenied:
                 program = ""
             runtime = _runtime(process.pid, program or command[0])
-            return Target(process.pid, process.create_time(), runtime, program, command) if runtime else None
+            if runtime is None:
+                return None
+            return Target(process.pid, process.create_time(), runtime, program, command, process)
     except psutil.Error:
         return None
 
 
 def _runtime(pid: int, program: str) -> Runtime | None:
     match = _PROGRAM.search(program)
-    mapped = _maps(pid) if sys.platform == "linux" else ""
+    mapped = _maps(pid)
     for library, runtime in _MAPPED:
         if library in mapped:
             return runtime
@@ -147,6 +188,9 @@ def _runtime(pid: int, program: str) -> Runtime | None:
 
 
 def _maps(pid: int) -> str:
+    """What is mapped into its memory; empty where that may not, or cannot be looked at."""
+    if sys.platform != "linux":
+        return ""
     try:
         with open(f"/proc/{pid}/maps", "rb") as file:
             return file.read(_MAPS_READ).decode("utf-8", "replace")

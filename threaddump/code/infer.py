@@ -14,6 +14,7 @@ from threaddump.code.locks import LockName, SourceLocks
 from threaddump.code.modules import UNKNOWN, Module, Scope
 from threaddump.code.statements import Call
 from threaddump.naming import SOURCE_LINE, is_installed
+from threaddump.system_calls import is_socket_call
 from threaddump_parsers.model import Dump, Frame, Lock, Stack, Thread
 from threaddump_parsers.traceback_recipes import WROTE_THE_DUMP
 
@@ -80,11 +81,12 @@ class Inference:
         """
         found: dict[int, Found] = {}
         for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
-            if verdict.kind == "unknown" or _takes_a_lock(verdict):
+            named = _named_by_the_kernel(verdict)
+            if verdict.kind == "unknown" or named or _takes_a_lock(verdict):
                 call = self._call(thread, classifier)
-                if call is not None:
+                if call is not None and not (named and not is_socket_call(classifier.key(call.frame))):
                     found[index] = call
-        added = [index for index in found if verdicts[index].kind == "unknown"]
+        added = [index for index in found if verdicts[index].kind == "unknown" or _named_by_the_kernel(verdicts[index])]
         for index in added:
             self._put_on_top(dump.threads[index], found[index].frame)
         if added:
@@ -374,6 +376,11 @@ def _last_name(node: ast.expr) -> str | None:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else None
+
+
+def _named_by_the_kernel(verdict: Verdict) -> bool:
+    """Whether only the kernel told that it is a call to a peer: the line may tell whose code made it."""
+    return verdict.kind == "external-call" and verdict.entry is None
 
 
 def _takes_a_lock(verdict: Verdict) -> bool:

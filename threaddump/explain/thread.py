@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from threaddump.explain.trace import Trace, trace
 from threaddump.findings import run
 from threaddump.findings.facts import Facts
 from threaddump.groups import integration, lock_id
+from threaddump.report import Severity, span_words
 from threaddump.reports import words
 from threaddump.reports.text import Line, Segment, clean, hang, plural
 from threaddump.waits.owners import INITIALISER, owner_basis
@@ -22,6 +23,8 @@ from threaddump_parsers.model import Dump, Frame, Lock, Thread
 if TYPE_CHECKING:
     from threaddump.rules import Rules
 
+Severities = Mapping[str, Severity | None] | None
+"""The user's own, by finding id."""
 FRAMES = 60
 """Frames of a stack that are shown in any case; further down only those that bear a mark, and the outermost."""
 OUTERMOST = 5
@@ -35,10 +38,11 @@ def thread_answer(
 ) -> Answer:
     """Why this thread got its kind, under the user's rules."""
     classifier = rules.classifier(dump.family) if rules is not None else None
-    return partial(_thread_lines, trace(dump, index, classifier, source_roots), source)
+    severities = rules.severities if rules is not None else None
+    return partial(_thread_lines, trace(dump, index, classifier, source_roots), source, severities=severities)
 
 
-def _thread_lines(told: Trace, source: str, width: int) -> Iterator[Line]:
+def _thread_lines(told: Trace, source: str, width: int, severities: Severities = None) -> Iterator[Line]:
     yield from _head_lines(told, source, width)
     yield []
     yield from _verdict_lines(told, width)
@@ -48,7 +52,7 @@ def _thread_lines(told: Trace, source: str, width: int) -> Iterator[Line]:
         yield []
         yield from _candidate_lines(told, width)
     yield []
-    yield from _wait_lines(told, width)
+    yield from _wait_lines(told, width, severities)
 
 
 def _head_lines(told: Trace, source: str, width: int) -> Iterator[Line]:
@@ -244,7 +248,7 @@ def _candidate(word: str, index: int, entry: Entry, kind: str, width: int) -> It
     yield from labelled(word, [(entry.id, "strong"), (text, "")], width)
 
 
-def _wait_lines(told: Trace, width: int) -> Iterator[Line]:
+def _wait_lines(told: Trace, width: int, severities: Severities) -> Iterator[Line]:
     yield [("WAITS", "heading")]
     yield from labelled("for", _waits_for(told), width)
     for deadlock in told.facts.waits.deadlocks:
@@ -252,7 +256,7 @@ def _wait_lines(told: Trace, width: int) -> Iterator[Line]:
             yield from labelled("deadlock", f"it is in a cycle of {plural(len(deadlock.threads), 'thread')}", width)
     yield from labelled("behind it", _behind(told), width)
     unique = sum(thread.label == told.thread.label for thread in told.dump.threads) == 1
-    for finding in run(told.facts):
+    for finding in run(told.facts, severities):
         cited = any((place.thread, place.line) == (told.thread.label, told.thread.line) for place in finding.evidence)
         if cited or (unique and told.thread.label in finding.thread_names):
             yield from labelled("finding", [(finding.id, "strong"), (f" ({finding.severity})", "")], width)
@@ -289,6 +293,11 @@ def _waits_for(told: Trace) -> list[Segment]:
     lock = next((lock for lock in facts.waits.locks if wanted is not None and lock.id == wanted), None)
     if lock is not None and lock.owner is None and lock.owner_unknown:
         return [(f"an owner that is not known: {clean(lock.owner_unknown, 400)}", "")]
+    call = told.thread.call
+    if call is not None and call.peer is not None:
+        age = f", silent for {span_words(call.waiting_ms)}" if call.waiting_ms is not None else ""
+        state = clean(call.state or "in an unknown state", 20)
+        return [(clean(call.peer, 100), "strong"), (f", as the kernel told: {state}{age}", "")]
     return [(_WAITS_FOR.get(told.verdict.kind, "nobody that the dump names"), "")]
 
 

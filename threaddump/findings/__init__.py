@@ -81,13 +81,16 @@ def run(facts: Facts, severities: Mapping[str, Severity | None] | None = None) -
 
     ``severities`` are the user's own, by finding id; None leaves the finding out.
     """
-    found = [finding for rule in RULES for finding in rule(facts)]
-    if severities:
-        kept = []
-        for finding in found:
-            severity = severities.get(finding.id, finding.severity)
-            if severity is not None:
-                finding.severity = severity
-                kept.append(finding)
-        found = kept
+    found = as_wanted([finding for rule in RULES for finding in rule(facts)], severities)
     return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), -max(finding.reach, finding.threads)))
+
+
+def as_wanted(found: Iterable[Finding], severities: Mapping[str, Severity | None] | None) -> list[Finding]:
+    """The findings with the user's own severities, by id, without those that the user has switched off (None)."""
+    kept = []
+    for finding in found:
+        severity = (severities or {}).get(finding.id, finding.severity)
+        if severity is not None:
+            finding.severity = severity
+            kept.append(finding)
+    return kept

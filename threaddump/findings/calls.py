@@ -21,6 +21,8 @@ PHASES = {
     "execute": "waiting for the result",
 }
 MILDER: dict[Severity, Severity] = {"critical": "high", "high": "medium", "medium": "low"}
+SENDING = frozenset({"write", "send"})
+"""Phases in which the peer has to take something, and not to say something."""
 HOT = 5
 """Threads in one call before it can be called hot."""
 
@@ -102,8 +104,7 @@ def _hot_call(facts: Facts, call: HotCall) -> Finding:
         detail += _how_behind(facts, call.threads)
     advice = []
     if main.timed is not True:
-        options = knobs(profile, timeout_phases(main))
-        advice.append(f"set a {timeout_name(main)}: {options[0]}" if options else f"set a {timeout_name(main)}")
+        advice.append(_timeout_advice(facts, main))
     limits = [f"{knob['knob']} (default: {knob['default']})" for knob in profile.get("pool", ())]
     if limits and any(pool.name == (main.integration and main.integration.id) for pool in facts.waits.pools):
         advice.append(f"limit the calls, so that one silent peer cannot take every thread: {limits[0]}")
@@ -144,8 +145,30 @@ def _how_behind(facts: Facts, threads: Sequence[int]) -> str:
 
 
 def timeout_name(group: Group) -> str:
-    """``read timeout``, ``connect timeout``: what the call would need."""
-    return "connect timeout" if group.phase in {"connect", "handshake"} else "read timeout"
+    """``read timeout``, ``connect timeout``, ``write timeout``: what the call would need."""
+    if group.phase in {"connect", "handshake"}:
+        return "connect timeout"
+    return f"{group.phase} timeout" if group.phase in SENDING else "read timeout"
+
+
+def _end_words(group: Group) -> str:
+    """When a call without a timeout ends."""
+    if group.phase == "connect":
+        return "If nobody answers, it ends when the operating system gives up, which takes minutes"
+    return f"If the peer {'stops reading' if group.phase in SENDING else 'falls silent'}, the wait never ends"
+
+
+def _timeout_advice(facts: Facts, group: Group) -> str:
+    """How to bound the call: the library's own option where it has one."""
+    options = knobs(facts.profile(group.integration), timeout_phases(group))
+    if options:
+        return f"set a {timeout_name(group)}: {options[0]}"
+    if group.phase == "write" and facts.dump.family == "jvm":
+        return (
+            "bound the whole call, or close its connection from another thread: a Java socket has no write timeout "
+            "(setSoTimeout bounds reads only)"
+        )
+    return f"set a {timeout_name(group)}"
 
 
 def timeout_phases(group: Group) -> tuple[str, ...]:
@@ -168,13 +191,12 @@ def timeout_words(facts: Facts, group: Group) -> str:
 
 
 def read_without_timeout(facts: Facts) -> Iterable[Finding]:
-    """Calls that wait for ever if the peer falls silent; those of a hot call are named there."""
+    """Calls that wait for ever if the peer falls silent or stops reading; those of a hot call are named there."""
     hot = {group.id for call in hot_calls(facts) for group in call.groups}
     for group in facts.groups:
         if group.kind != "external-call" or group.timed is not False or group.id in hot:
             continue
         profile = facts.profile(group.integration)
-        options = knobs(profile, timeout_phases(group))
         name = group.integration.name if group.integration else "network"
         yield facts.finding(
             "read-without-timeout",
@@ -182,9 +204,9 @@ def read_without_timeout(facts: Facts) -> Iterable[Finding]:
             f"{of_crew(facts.members[group.id], None)} in {short(group.caller or group.blocking_frame)} "
             f"{'wait' if group.count != 1 else 'waits'} without a {timeout_name(group)}",
             f"{name}, {PHASES.get(group.phase or 'read', group.phase or '')}: {group.timed_reason}. "
-            "If the peer falls silent, the wait never ends.",
+            f"{_end_words(group)}.",
             facts.members[group.id],
-            [f"set a {timeout_name(group)}: {options[0]}" if options else f"set a {timeout_name(group)}"],
+            [_timeout_advice(facts, group)],
             profile.get("recovery", ()),
             group.id,
         )

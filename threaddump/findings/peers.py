@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from threaddump.findings.calls import SENDING
 from threaddump.findings.facts import Facts, of_crew, short
 from threaddump.report import Evidence, Finding, Group, Severity, endpoint_words, span_words
 
@@ -62,8 +63,10 @@ def _silent(facts: Facts, group: Group, peers: dict[str, _Peer], stuck: list[int
     crew = facts.crew(stuck)
     if silent and (answering or len(silent) == 1):
         worst = silent[0]
-        title = f"{worst} does not answer: {of_crew(peers[worst].stuck, crew)} wait for it, for up to {longest}"
-        detail = f"All calls of {where} to {worst} are older than {limit}; it accepted them and is silent."
+        sending = group.phase in SENDING
+        fault, proof = ("read", "does not take what they send") if sending else ("answer", "is silent")
+        title = f"{worst} does not {fault}: {of_crew(peers[worst].stuck, crew)} wait for it, for up to {longest}"
+        detail = f"All calls of {where} to {worst} are older than {limit}; it accepted them and {proof}."
         if answering:
             count = len(answering)
             detail += f" {count} other address{'es' * (count != 1)} of the same call answer{'s' * (count == 1)} sooner."

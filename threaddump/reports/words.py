@@ -141,7 +141,7 @@ def timeout_words(kind: str, phase: str | None, timed: bool | None) -> str | Non
         return "with a timeout" if kind in _TIMED_KINDS or kind == "lock-wait" else None
     if timed is None:
         return "timeout unknown" if kind in _UNKNOWN_MATTERS else None
-    if kind == "external-call" and phase in ("read", "connect"):
+    if kind == "external-call" and phase in ("read", "write", "connect"):
         return f"no {phase} timeout"
     return "no timeout" if kind in _TIMED_KINDS else None
 

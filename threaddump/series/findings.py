@@ -63,7 +63,7 @@ def _stuck(series: Series) -> Iterable[Finding]:
 
 def _advice(kind: str) -> list[str]:
     first = {
-        "external-call": "look at the service they call: it has not answered all that time; set a read timeout",
+        "external-call": "look at the service they call: it has not answered all that time; set a timeout for the call",
         "pool-wait": "find who holds the slots: the chains of the last dump say so; give the lease a timeout",
         "lock-wait": "find the owner of the lock: the chains of the last dump name it, or what would show it",
         "queue-put": "look at what takes from the queue",

@@ -9,16 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from threaddump.capture import Capture, Options, Target, capture
 from threaddump.capture.keep import file_name
-from threaddump.report import Report
+from threaddump.live import Captured
 from threaddump.reports.terminal import print_lines
-from threaddump.sources import InputError
+from threaddump.sources import InputError, Source
 from threaddump.watching import table
 from threaddump.watching.conditions import Trigger
 from threaddump.watching.observe import Observation, Observer
@@ -81,7 +81,7 @@ def watch(
         while True:
             begun, held = time.monotonic(), 0.0
             try:
-                taken = capture(watched.target, cost.looks + 1, watched.options)
+                taken = capture(watched.target, cost.looks + 1, replace(watched.options, light=True))
                 observation = watched.observer.look(taken, _cpu_seconds(watched.target))
             except InputError as error:
                 cost.failed += 1
@@ -138,11 +138,16 @@ def _keep_evidence(
 ) -> None:
     """Write the dump and what is said of it into a folder of its own, and run the command."""
     assert watched.trigger is not None
+    if watched.target.runtime == "jvm":
+        try:
+            taken = capture(watched.target, taken.round, watched.options)  # now with its virtual threads
+        except InputError:
+            pass  # what the look has shown is there
     folder = watched.folder / file_name(taken).removesuffix(".txt")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "dump.txt").write_bytes(taken.text)
-        _reports(folder, observation)
+        _reports(folder, taken, watched.observer)
         (folder / "trigger.json").write_text(json.dumps(_trigger_facts(watched, observation), indent=1) + "\n", "utf-8")
     except OSError as error:
         complain(
@@ -154,12 +159,16 @@ def _keep_evidence(
         _run(watched.command, folder, watched.trigger, say, complain)
 
 
-def _reports(folder: Path, observation: Observation) -> None:
+def _reports(folder: Path, taken: Capture, observer: Observer) -> None:
+    from threaddump.analysis import analyze
     from threaddump.reports import json as as_json
     from threaddump.reports import markdown
 
-    observation.report.rename("d1")
-    report = Report([observation.report])
+    def fail(_: Source, error: InputError) -> None:
+        raise error
+
+    source = Captured("dump.txt", None, text=taken.text)
+    report = analyze([source], fail, observer.rules, observer.stuck_after, observer.source_roots)
     with (folder / "report.md").open("w", encoding="utf-8", newline="\n") as out:
         markdown.write(report, out, top=10)
     with (folder / "report.json").open("w", encoding="utf-8", newline="\n") as out:

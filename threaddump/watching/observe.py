@@ -86,6 +86,7 @@ class Observer:
 
     stuck_after: float
     rules: Rules | None = None
+    source_roots: tuple[str, ...] = ()
     _since: dict[object, tuple[object, float]] = field(default_factory=dict)
     _cpu: tuple[float, float] | None = None
     """CPU seconds of the process at the last look, and when that was."""
@@ -96,7 +97,7 @@ class Observer:
         source = Captured(taken.target.name, None, text=taken.text)
         dump = next(intake.dumps(source))
         classifier = self._classifier(dump.family)
-        facts = facts_of(dump, classifier, self.stuck_after)
+        facts = facts_of(dump, classifier, self.stuck_after, self.source_roots)
         seen: dict[object, tuple[object, float]] = {}
         busy = []
         for index, (thread, verdict) in enumerate(zip(dump.threads, facts.verdicts, strict=True)):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from threaddump.capture import Target
 from threaddump.report import span_words
 from threaddump.reports import words
-from threaddump.reports.text import Line, cells, clean, clip, plural
+from threaddump.reports.text import Line, cells, clean, clip, hang, plural
 from threaddump.reports.words import Phrases
 from threaddump.watching.conditions import Trigger
 from threaddump.watching.observe import Busy, Observation
 
 _GROUPS = 10
+_INDENT = 23
+"""Cells before the place of a group: its count and kind."""
 _BUSY = 8
 
 
@@ -50,7 +53,8 @@ def screen(
     yield []
     for finding in words.findings_of(report)[:3]:
         if finding.severity not in words.COMPACT:
-            yield [(finding.severity.upper().ljust(10), finding.severity), (clip(clean(finding.title), width - 10), "")]
+            label: Line = [(finding.severity.upper().ljust(10), finding.severity)]
+            yield from hang(label, [(clean(finding.title), "")], width, 10)
     if words.is_calm(report):
         yield [(clip(words.calm_words(report), width), "calm")]
     yield []
@@ -68,10 +72,12 @@ def _groups(observation: Observation, width: int) -> Iterator[Line]:
         text = f"{row.count:>6}  {words.kind_words(row.kind):<13}  {phrases.place(row.place, None)}"
         notes = f"  {row.notes}" if row.notes else ""
         line: Line = [(clip(text, width), "frame")]
-        room = width - cells(line[0][0])
-        if room > 12:
-            line.append((clip(notes, room), ""))
-        yield line
+        if cells(text) + cells(notes) <= width:
+            yield [*line, (notes, "")]
+            continue
+        yield line  # the address that is called stands at the end of the notes: none of them is cut off
+        if notes:
+            yield from hang([], [(notes, "")], width, _INDENT)
     if len(rows) > _GROUPS:
         yield [(f"        ... {len(rows) - _GROUPS} more", "dim")]
     quiet = words.quiet_words(observation.report)
@@ -83,14 +89,21 @@ def _busy_lines(observation: Observation, width: int) -> Iterator[Line]:
     if not observation.busy:
         return
     yield [("BUSY FOR LONG", "heading")]
-    for busy in observation.busy[:_BUSY]:
-        yield [(clip(_busy_words(busy), width), "")]
-    if len(observation.busy) > _BUSY:
-        yield [(f"          ... {plural(len(observation.busy) - _BUSY, 'more thread')}", "dim")]
+    alike: dict[tuple[str, str | None, str | None, str | None], list[Busy]] = defaultdict(list)
+    for busy in observation.busy:
+        alike[busy.kind, busy.caller, busy.blocking_frame, busy.peer].append(busy)
+    for threads in list(alike.values())[:_BUSY]:
+        yield [(clip(_busy_words(threads), width), "")]
+    left = sum(len(threads) for threads in list(alike.values())[_BUSY:])
+    if left:
+        yield [(f"          ... {plural(left, 'more thread')}", "dim")]
 
 
-def _busy_words(busy: Busy) -> str:
+def _busy_words(threads: Sequence[Busy]) -> str:
+    """Threads that do the same, the longest busy one first: for how long, who, what, and whom they wait for."""
+    busy = threads[0]
     where = words.without_packages(clean(busy.caller or busy.blocking_frame or ""))
     peer = f" to {busy.peer}" if busy.peer else ""
     doing = f"{words.kind_words(busy.kind)} {where}{peer}"
-    return f"{span_words(1000 * busy.seconds):>8}  {clean(busy.name, 40)}: {doing}"
+    age, name = f"{span_words(1000 * busy.seconds):>8}", clean(busy.name, 40)
+    return f"{age}  {name}: {doing}" if len(threads) == 1 else f"{age}  {len(threads)} x {doing}, as {name}"
