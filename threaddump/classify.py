@@ -212,7 +212,9 @@ class Classifier:
         phase = entry.phase
         if primitive and kind == "external-call" and primitive[1].kind == "external-call":
             if phase in {None, "request", "execute"}:
-                phase = primitive[1].phase or phase
+                phase = _call_phase(hits, index) or primitive[1].phase or phase
+            elif phase == "connect" and primitive[1].phase in {"read", "write"}:
+                phase = _call_phase(hits, index) or "login"  # the connection is made: the peer does not greet
         below = self._below_same_class(keys, index) if entry.library is None and entry.role == "pool" else zone
         caller, app = self._callers(stack, keys, matched, below if kind != "lock-wait" else min(below, index))
         timed, reason = self._timed(stack, keys, state, version, entry, primitive[1] if primitive else None)
@@ -493,6 +495,11 @@ def winner_of(hits: Sequence[tuple[int, Entry]]) -> tuple[int, Entry] | None:
         if priority > best_priority:
             best, best_priority = (index, entry), priority
     return best
+
+
+def _call_phase(hits: Sequence[tuple[int, Entry]], index: int) -> str | None:
+    """``handshake`` where TLS, which the winner at this frame calls, has not got beyond it."""
+    return next((e.phase for i, e in hits if i < index and e.system == "tls" and e.phase == "handshake"), None)
 
 
 def weight(entry: Entry) -> int:

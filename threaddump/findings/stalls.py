@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from threaddump.findings.calls import hot_calls
+from threaddump.findings.calls import UNREACHABLE, hot_calls
 from threaddump.findings.facts import KIND_WORDS, Facts, home, of_crew, short
 from threaddump.report import Finding, Group, Severity
 
@@ -53,8 +53,7 @@ STALLS = (
         "connect-wait",
         CALL,
         "wait for a connection to be made",
-        "The host does not answer (it is down, or a firewall drops the packets), or its accept queue is full. A port "
-        "that is only closed would refuse at once.",
+        UNREACHABLE,
         (
             "set a connect timeout of a few seconds: the system's own is minutes",
             "which hosts: ss -tnp state syn-sent",
