@@ -289,7 +289,7 @@ class Classifier:
                 if index >= zone and entry.library is not None:
                     continue
                 seen.add(entry.id)
-                if ruled_out(entry, index, keys, state) is None:
+                if ruled_out(entry, index, near(entry, index, keys, zone), state) is None:
                     hits.append((index, entry))
         working = next(
             (i for i, e in hits if e.role == "primitive" and e.kind in {"external-call", "io", "running"}), len(keys)
@@ -458,6 +458,14 @@ def is_class_init(lock: Lock) -> bool:
 def is_unnamed_class(lock: Lock) -> bool:
     """Whether it is the initialisation of a class that the runtime does not name; other locks of a class have an id."""
     return lock.id is None and lock.class_name == "java.lang.Class"
+
+
+def near(entry: Entry, index: int, keys: Sequence[str], zone: int) -> Sequence[str]:
+    """The frames that an entry at ``index`` may require or forbid.
+
+    What calls a primitive decides whether it blocks: below the application stands only what serves the request.
+    """
+    return keys[: max(zone, index + 1)] if entry.role == "primitive" else keys
 
 
 def ruled_out(entry: Entry, index: int, keys: Sequence[str], state: str | None) -> str | None:

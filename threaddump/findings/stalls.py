@@ -116,6 +116,24 @@ STALLS = (
         ("look at the consumer first; a longer queue only hides it for a while",),
     ),
     Stall(
+        "distributed-lock-wait",
+        frozenset({"lock-wait"}),
+        "wait for a lock that is kept outside of this process",
+        "Its holder may be a thread of this or of any other process, and no dump names it. A holder that hangs keeps "
+        "it until its lease or its session ends.",
+        (
+            "who holds it: the lock's entry in the store (ZooKeeper node, Redis key) names the client or the session",
+            "acquire with a timeout, and keep what is done under such a lock short",
+        ),
+        entries=(
+            "jvm.curator",
+            "jvm.redis.redisson.lock",
+            "jvm.hazelcast.lock",
+            "jvm.infinispan.lock",
+            "jvm.atg.clientlock",
+        ),
+    ),
+    Stall(
         "class-loading-contention",
         frozenset({"lock-wait"}),
         "wait for a class loader",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from threaddump.classify import CLASS_INIT, Verdict, is_class_init, is_unnamed_class
-from threaddump.groups import QUIET, integration, lock_id
+from threaddump.groups import QUIET, integration, is_lock, lock_id
 from threaddump.report import OF_SOURCE, Basis, ContendedLock, Owner
 from threaddump.waits.convoys import GO_LOCKS, Convoy
 from threaddump_parsers.model import Dump, Lock, Thread
@@ -108,19 +108,11 @@ def wanted_locks(
     wanted: dict[str, tuple[Lock, list[int]]] = {}
     for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
         lock = thread.blocked_on or (thread.waiting_on if verdict.kind == "lock-wait" or index in owner_of else None)
-        if lock is not None and lock is thread.waiting_on and index not in owner_of and not _is_what_is_wanted(lock):
+        if lock is not None and lock is thread.waiting_on and index not in owner_of and not is_lock(lock):
             continue
         if lock is not None and lock.id is not None:
             wanted.setdefault(lock.id, (lock, []))[1].append(index)
     return dict(sorted(wanted.items(), key=lambda item: -len(item[1][1])))
-
-
-def _is_what_is_wanted(lock: Lock) -> bool:
-    """Whether who waits on it wants to own it: not if it is a mere signal for a lock that lies elsewhere.
-
-    A distributed lock (Curator) is waited for with ``Object.wait`` on the client's own object, a load with a future.
-    """
-    return lock.class_name.startswith("java.util.concurrent.") or lock.class_name in GO_LOCKS
 
 
 def ownable(lock: Lock) -> bool:
