@@ -111,8 +111,8 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
     if pool.again:
         has = "holds one already and wants" if len(pool.again) == 1 else "hold one already and want"
         detail += (
-            f"{' ' * bool(holders)}{len(pool.again)} of the waiters probably {has} one more (inferred: past the line where "
-            "others lease). When all slots are held so, nobody gets on until the waits end."
+            f"{' ' * bool(holders)}{len(pool.again)} of the waiters probably {has} one more (inferred: past the line "
+            "where others lease). When all slots are held so, nobody gets on until the waits end."
         )
         advice.append(
             "lease once for the whole work and hand the connection on (one transaction), or give the inner work a pool "

@@ -216,8 +216,8 @@ def _result(facts: Facts, severity: Severity, place: str, threads: list[int]) ->
         advice.append("look at the service that these calls go to first")
     elif loops:
         who = (
-            "No thread is seen to work on them: probably they are set when a peer answers (inferred). Clients whose own "
-            f"threads wait for such answers here: {', '.join(loops)}."
+            "No thread is seen to work on them: probably they are set when a peer answers (inferred). Clients whose "
+            f"own threads wait for such answers here: {', '.join(loops)}."
         )
     else:
         who = "No thread is seen to work on them: the task waits in a queue, has failed, or runs elsewhere."
