@@ -226,7 +226,6 @@ def read_without_timeout(facts: Facts) -> Iterable[Finding]:
     for group in facts.groups:
         if group.kind != "external-call" or group.timed is not False or group.id in hot:
             continue
-        profile = facts.profile(group.integration)
         name = group.integration.name if group.integration else "network"
         yield facts.finding(
             "read-without-timeout",
