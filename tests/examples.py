@@ -171,6 +171,8 @@ CHILD = ("java.lang.Object.wait", "java.lang.ProcessImpl.waitFor")
 PUT = (*AWAIT, f"{JUC}ArrayBlockingQueue.put")
 LATCH = (*PARK, f"{JUC}CountDownLatch.await")
 PERMIT = (*PARK, f"{JUC}Semaphore.acquire")
+DISTRIBUTED = ("java.lang.Object.wait", "org.apache.curator.framework.recipes.locks.LockInternals.internalLockLoop")
+THROTTLE = ("java.lang.Thread.sleep", "com.google.common.util.concurrent.RateLimiter.acquire")
 NOTIFY = ("java.lang.Object.wait", "com.shop.Gate.pass")
 FINALIZE = ("com.shop.Handle.finalize", "java.lang.ref.Finalizer.runFinalizer")
 FILL = ("java.lang.Throwable.fillInStackTrace", "com.shop.MissingException.<init>")
@@ -219,6 +221,10 @@ EXAMPLES: dict[str, Example] = {
         dump(stalled(5, *PUT, state="WAITING")),
         dump(stalled(5, *AWAIT, f"{JUC}ArrayBlockingQueue.take", state="WAITING")),
     ),
+    "distributed-lock-wait": Example(
+        dump(stalled(5, *DISTRIBUTED, state="WAITING")),
+        dump(stalled(2, *DISTRIBUTED, state="WAITING")),
+    ),
     "class-loading-contention": Example(
         dump(stalled(5, "java.lang.ClassLoader.loadClass", state="BLOCKED")),
         dump(stalled(5, "java.lang.ClassLoader.loadClass", state="RUNNABLE")),
@@ -229,6 +235,14 @@ EXAMPLES: dict[str, Example] = {
     "permit-wait": Example(
         dump(times(3, "exec", *PERMIT, CALL, *WORKER, state="WAITING")),
         dump(times(2, "exec", *PERMIT, CALL, *WORKER, state="WAITING")),
+    ),
+    "result-wait": Example(
+        dump(times(3, "exec", *GET, CALL, *SERVLET, state="WAITING")),
+        dump(times(3, "exec", *GET, CALL, *WORKER, state="WAITING")),
+    ),
+    "rate-limited": Example(
+        dump(times(3, "exec", *THROTTLE, CALL, *WORKER, state="TIMED_WAITING")),
+        dump(times(2, "exec", *THROTTLE, CALL, *WORKER, state="TIMED_WAITING")),
     ),
     "latch-wait": Example(
         dump(times(3, "exec", *LATCH, CALL, *WORKER, state="WAITING")),

@@ -488,3 +488,37 @@ def test_any_stack_of_the_jvm_has_a_verdict(words: list[str], state: str | None)
 @given(st.lists(st.sampled_from(PY_WORDS), max_size=12), st.sampled_from(["IDLE", "ACTIVE", None]))
 def test_any_stack_of_python_has_a_verdict(words: list[str], state: str | None) -> None:
     assert verdict(*words, state=state, family="python").kind
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "phase"),
+    [
+        (("com.shop.Feed.read",), "external-call", "read"),
+        (("io.netty.channel.socket.nio.NioSocketChannel.doReadBytes",), "running", None),
+    ],
+    ids=["the application reads", "an event loop reads"],
+)
+def test_what_serves_the_request_does_not_make_a_read_non_blocking(
+    words: tuple[str, ...], kind: str, phase: str
+) -> None:
+    read = ("sun.nio.ch.SocketDispatcher.read0", "sun.nio.ch.IOUtil.read", "sun.nio.ch.SocketChannelImpl.read")
+    endpoint = "org.apache.tomcat.util.net.NioEndpoint$SocketProcessor.doRun"
+    made = dumps.dump([dumps.thread("t", *read, *words, "com.shop.Feed.run", endpoint, state="RUNNABLE")])
+    (found,) = Classifier("jvm").verdicts(made)
+    assert (found.kind, found.phase) == (kind, phase)
+
+
+@pytest.mark.parametrize(
+    ("words", "phase"),
+    [
+        (("org.postgresql.core.v3.ConnectionFactoryImpl.tryConnect", "org.postgresql.Driver.connect"), "login"),
+        (
+            ("sun.security.ssl.SSLSocketImpl.startHandshake", "sun.net.www.protocol.https.HttpsClient.afterConnect"),
+            "handshake",
+        ),
+    ],
+)
+def test_a_read_before_the_peer_has_answered_is_no_read_of_a_response(words: tuple[str, ...], phase: str) -> None:
+    made = dumps.dump([dumps.thread("t", *dumps.SOCKET_READ[:2], *words, "com.shop.Feed.open", state="RUNNABLE")])
+    (found,) = Classifier("jvm").verdicts(made)
+    assert (found.kind, found.phase) == ("external-call", phase)

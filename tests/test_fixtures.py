@@ -333,6 +333,44 @@ TRUTHS: dict[str, Truth] = {
         requests=100,
     ),
     # 24 headers, two of them of carriers whose mounted threads are entries of their own
+    "hotspot/curator-mutex.txt": Truth(
+        (50,),
+        (Doing("lock-wait", 11, "LockInternals", "http-nio-"), Doing("sleep", 1, "Idle", "http-nio-")),
+        requests=12,
+    ),
+    "hotspot/futures-of-http-client.txt": Truth(
+        (49,), (Doing("sync-wait", 12, "CompletableFuture.join", "http-nio-", timed=False),), requests=12
+    ),
+    "hotspot/guava-cache-load.txt": Truth(
+        (37,),
+        (
+            Doing("sync-wait", 11, "LocalCache$Segment.waitForLoadingValue", "http-nio-", timed=False),
+            Doing("external-call", 1, "Sync.slow", "http-nio-", timed=False),
+        ),
+        requests=12,
+    ),
+    "hotspot/hikari-pool-in-pool.txt": Truth(
+        (46,),
+        (
+            Doing("pool-wait", 10, "OrderDao.nested", "http-nio-", timed=True),
+            Doing("pool-wait", 10, "OrderDao.audit", "http-nio-", timed=True),
+        ),
+        requests=20,
+    ),
+    "hotspot/hikari-silent-server.txt": Truth(
+        (38,),
+        (
+            Doing("pool-wait", 12, "HikariPool.getConnection", "http-nio-", timed=True),
+            Doing("external-call", 1, "NioSocketImpl", "HikariPool-", timed=True),
+        ),
+        requests=12,
+    ),
+    "hotspot/socket-channel-read.txt": Truth(
+        (36,), (Doing("external-call", 12, "SocketChannelImpl.read", "http-nio-", timed=False),), requests=12
+    ),
+    "hotspot/tls-handshake.txt": Truth(
+        (37,), (Doing("external-call", 12, "Http.lambda", "http-nio-", timed=False),), requests=12
+    ),
     "hotspot/java25-pinned-carriers.txt": Truth((26,), (Doing("external-call", 2, "RemoteClient.call"),)),
     "hotspot/java25-virtual-deadlock.txt": Truth((23,)),
     "hotspot/java25-virtual-threads.txt": Truth((27,)),

@@ -663,3 +663,62 @@ def test_the_order_of_the_threads_changes_nothing(made: Dump, rng: random.Random
     before = summary(waits(made))
     rng.shuffle(made.threads)
     assert summary(waits(made)) == before
+
+
+HIKARI = (
+    *dumps.PARK[:1],
+    "java.util.concurrent.locks.LockSupport.parkNanos",
+    "com.zaxxer.hikari.pool.HikariPool.getConnection",
+    "com.zaxxer.hikari.HikariDataSource.getConnection",
+)
+LOGIN = (
+    *dumps.SOCKET_READ[:2],
+    "org.postgresql.core.v3.ConnectionFactoryImpl.tryConnect",
+    "org.postgresql.Driver.connect",
+)
+
+
+@pytest.mark.parametrize(
+    ("library", "line", "again"),
+    [((), 12, ["outer-3"]), ((), 9, []), (("org.springframework.jdbc.core.JdbcTemplate.execute",), 12, [])],
+    ids=["past the lease", "before it", "leased by a library, which gives back itself"],
+)
+def test_who_leases_below_a_method_that_has_leased_holds_a_slot(
+    library: tuple[str, ...], line: int, again: list[str]
+) -> None:
+    first = times(3, "outer", *HIKARI, *library, "com.shop.Orders.place@10", *dumps.SERVLET, state="TIMED_WAITING")
+    inner = (*HIKARI, *library, "com.shop.Audit.note@5", f"com.shop.Orders.place@{line}", *dumps.SERVLET)
+    made = dump([*first[:2], thread("outer-3", *inner, state="TIMED_WAITING")])
+    (pool,) = waits(made).pools
+    assert names(made, pool.again) == again
+
+
+@pytest.mark.parametrize(("caller", "making"), [((), True), (("com.shop.Report.run",), False)])
+def test_threads_that_log_in_for_a_pool_hold_no_slot(caller: tuple[str, ...], making: bool) -> None:
+    waiters = times(3, "exec", *HIKARI, "com.shop.Orders.place", *dumps.SERVLET, state="TIMED_WAITING")
+    adder = thread("HikariPool-1 connection adder", *LOGIN, *caller, *dumps.WORKER, state="RUNNABLE")
+    (pool,) = waits(dump([*waiters, adder])).pools
+    assert pool.holders == [3]
+    assert pool.making is making
+
+
+def test_nodes_of_a_concurrent_map_are_monitors() -> None:
+    bin_ = Lock("0xb", "java.util.concurrent.ConcurrentHashMap$ReservationNode")
+    waiter = thread(
+        "w", "java.util.concurrent.ConcurrentHashMap.computeIfAbsent", "com.shop.Prices.of", state="BLOCKED"
+    )
+    waiter.blocked_on = bin_
+    (found,) = waits(dump([waiter])).locks
+    assert found.type == "monitor"
+
+
+def test_a_main_that_only_waits_for_the_end_holds_nothing() -> None:
+    waiters = [
+        blocked(f"w-{n}", reentrant("0xa"), *dumps.LOCK, "com.shop.Shop.lambda$main$3", *dumps.WORKER) for n in range(3)
+    ]
+    main = thread("main", "java.lang.Object.wait", "java.lang.Thread.join", "com.shop.Shop.main", state="WAITING")
+    busy = thread("h", *dumps.SOCKET_READ, "com.shop.Shop.fetch", "com.shop.Shop.lambda$main$3", state="RUNNABLE")
+    made = dump([*waiters, main, busy])
+    (lock,) = waits(made).locks
+    assert lock.owner is not None
+    assert lock.owner.thread == "h"

@@ -212,7 +212,9 @@ class Classifier:
         phase = entry.phase
         if primitive and kind == "external-call" and primitive[1].kind == "external-call":
             if phase in {None, "request", "execute"}:
-                phase = primitive[1].phase or phase
+                phase = _call_phase(hits, index) or primitive[1].phase or phase
+            elif phase == "connect" and primitive[1].phase in {"read", "write"}:
+                phase = _call_phase(hits, index) or "login"  # the connection is made: the peer does not greet
         below = self._below_same_class(keys, index) if entry.library is None and entry.role == "pool" else zone
         caller, app = self._callers(stack, keys, matched, below if kind != "lock-wait" else min(below, index))
         timed, reason = self._timed(stack, keys, state, version, entry, primitive[1] if primitive else None)
@@ -287,7 +289,7 @@ class Classifier:
                 if index >= zone and entry.library is not None:
                     continue
                 seen.add(entry.id)
-                if ruled_out(entry, index, keys, state) is None:
+                if ruled_out(entry, index, near(entry, index, keys, zone), state) is None:
                     hits.append((index, entry))
         working = next(
             (i for i, e in hits if e.role == "primitive" and e.kind in {"external-call", "io", "running"}), len(keys)
@@ -458,6 +460,14 @@ def is_unnamed_class(lock: Lock) -> bool:
     return lock.id is None and lock.class_name == "java.lang.Class"
 
 
+def near(entry: Entry, index: int, keys: Sequence[str], zone: int) -> Sequence[str]:
+    """The frames that an entry at ``index`` may require or forbid.
+
+    What calls a primitive decides whether it blocks: below the application stands only what serves the request.
+    """
+    return keys[: max(zone, index + 1)] if entry.role == "primitive" else keys
+
+
 def ruled_out(entry: Entry, index: int, keys: Sequence[str], state: str | None) -> str | None:
     """The field by which an entry that matches the frame at ``index`` excludes itself; None where it may explain."""
     if entry.states and state is not None and not any(one in entry.states for one in state.split("|")):
@@ -493,6 +503,11 @@ def winner_of(hits: Sequence[tuple[int, Entry]]) -> tuple[int, Entry] | None:
         if priority > best_priority:
             best, best_priority = (index, entry), priority
     return best
+
+
+def _call_phase(hits: Sequence[tuple[int, Entry]], index: int) -> str | None:
+    """``handshake`` where TLS, which the winner at this frame calls, has not got beyond it."""
+    return next((e.phase for i, e in hits if i < index and e.system == "tls" and e.phase == "handshake"), None)
 
 
 def weight(entry: Entry) -> int:

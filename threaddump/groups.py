@@ -13,7 +13,7 @@ from threaddump import catalog
 from threaddump.classify import Verdict
 from threaddump.report import Group, Integration, Waiting
 from threaddump.system_calls import endpoints
-from threaddump_parsers.model import Dump, Frame, Thread
+from threaddump_parsers.model import Dump, Frame, Lock, Thread
 
 STACK_FRAMES_SHOWN = 60
 QUIET = frozenset({"idle", "runtime"})
@@ -34,7 +34,11 @@ def group_threads(dump: Dump, verdicts: Sequence[Verdict]) -> tuple[list[Group],
             members.setdefault(key, []).extend(alike)
             continue
         for index in alike:
-            members.setdefault((*key, lock_id(dump.threads[index])), []).append(index)
+            thread = dump.threads[index]
+            lock = thread.blocked_on or (
+                thread.waiting_on if thread.waiting_on and is_lock(thread.waiting_on) else None
+            )
+            members.setdefault((*key, lock.id if lock is not None else None), []).append(index)
     for indexes in members.values():
         indexes.sort()
     ordered = sorted(
@@ -47,6 +51,14 @@ def group_threads(dump: Dump, verdicts: Sequence[Verdict]) -> tuple[list[Group],
             group_of[index] = number
         groups.append(_group(f"g{number + 1}", dump, verdicts, indexes))
     return groups, group_of
+
+
+def is_lock(waited_on: Lock) -> bool:
+    """Whether who waits on this object wants to own it; if not, it is a mere signal for a lock that lies elsewhere.
+
+    A distributed lock (Curator) is waited for with ``Object.wait`` on an object of the client, one for each waiter.
+    """
+    return waited_on.class_name.startswith(("java.util.concurrent.", "sync."))
 
 
 def lock_id(thread: Thread) -> str | None:

@@ -18,6 +18,7 @@ from threaddump.report import SEVERITIES, Finding
 from threaddump_parsers.model import Dump, Lock, Thread
 
 SLOT = "com.shop.orders.Gateway.slotFor"
+THROTTLED = ("java.lang.Thread.sleep", "com.google.common.util.concurrent.RateLimiter.acquire")
 READ_FOREVER = (
     "sun.nio.ch.SocketDispatcher.read0",
     "sun.nio.ch.NioSocketImpl.tryRead",
@@ -99,6 +100,18 @@ CASES: dict[str, tuple[Dump, str, str, int, str]] = {
         "high",
         12,
         "12 of 56 request threads wait for a slot of Apache HttpClient 4",
+    ),
+    "rate_limited": (
+        dump(
+            [
+                *times(12, "http-nio-8080-exec", *THROTTLED, SLOT, *dumps.SERVLET, state="TIMED_WAITING"),
+                *running(20),
+            ]
+        ),
+        "rate-limited",
+        "medium",
+        12,
+        "12 of 32 request threads are held back by a rate limit in Gateway.slotFor",
     ),
     "threads_behind_one_owner": (
         dump([owner(monitor("0xa")), *behind(12), *running(40)]),
@@ -755,7 +768,8 @@ def test_an_owner_in_a_call_is_said_so() -> None:
 def test_without_a_root_those_who_wait_are_not_called_one(threads: list[Thread]) -> None:
     made = dump(threads)
     id = "request-threads-saturated" if made.threads[0].name.startswith("lease") else "thread-pool-saturated"
-    assert "cut at the call or lock these threads wait for" in one(made, id).advice[0]
+    advice = one(made, id).advice[0]
+    assert ("find who holds the slots" if "request" in id else "cut at the call or lock") in advice
 
 
 def test_a_whole_input_is_not_said_to_be_cut() -> None:

@@ -33,6 +33,11 @@ CASES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "file-stall": (("java.io.FileInputStream.readBytes", "java.io.FileInputStream.read"), "RUNNABLE", "in file access"),
     "child-process-wait": (("java.lang.Object.wait", "java.lang.ProcessImpl.waitFor"), "WAITING", "wait for child"),
     "queue-full": (PUT, "WAITING", "wait for room in a full queue"),
+    "distributed-lock-wait": (
+        ("java.lang.Object.wait", "org.apache.curator.framework.recipes.locks.LockInternals.internalLockLoop"),
+        "WAITING",
+        "wait for a lock that is kept outside of this process",
+    ),
     "class-loading-contention": (("java.lang.ClassLoader.loadClass",), "BLOCKED", "wait for a class loader"),
     "sleep-in-requests": (dumps.SLEEP, "TIMED_WAITING", "sleep while they serve a request"),
 }

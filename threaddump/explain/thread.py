@@ -278,7 +278,8 @@ def _waits_for(told: Trace) -> list[Segment]:
     if pool is not None and pool.holders:
         count = plural(len(pool.holders), "thread")
         first = pool.holders[0]
-        text = f"a slot, probably held by {count} (inferred: {clean(pool.reason, 400)}); one of them: "
+        how = "made" if pool.making else "held"
+        text = f"a slot, probably {how} by {count} (inferred: {clean(pool.reason, 400)}); one of them: "
         return [(text, ""), (_who(facts, first), "thread"), (f", {_doing(facts, first)}", "")]
     if pool is not None:
         return [("a slot; no thread of this dump is seen to hold one", "")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from threaddump.catalog import Entry, glob_test
-from threaddump.classify import NETWORK_PRIMITIVE, Classifier, Verdict, effective_state, ruled_out, weight
+from threaddump.classify import NETWORK_PRIMITIVE, Classifier, Verdict, effective_state, near, ruled_out, weight
 from threaddump.code import concluded
 from threaddump.findings.facts import Facts
 from threaddump.groups import group_threads
@@ -141,7 +141,7 @@ class Trace:
             return self._weaker(index, entry)
         if index > self.zone or (index == self.zone and entry.library is not None):
             return f"outside of the zone, which ends above frame {self.zone}"
-        field = ruled_out(entry, index, self.keys, self.state)
+        field = ruled_out(entry, index, near(entry, index, self.keys, self.zone), self.state)
         if field == "states":
             return f"needs the state {' or '.join(entry.states)}; it is {self.state}"
         if field == "max_depth":

@@ -14,12 +14,27 @@ from threaddump.system_calls import endpoints
 PHASES = {
     "connect": "connecting",
     "handshake": "in the TLS handshake",
+    "login": "connected, and waiting for the server's first answer",
     "resolve": "resolving a host name",
     "write": "sending (the peer does not read)",
     "read": "waiting for the response",
     "request": "waiting for the response",
     "execute": "waiting for the result",
 }
+CONNECTING = frozenset({"connect", "handshake", "login"})
+"""Phases of a call before the peer has begun to work on anything."""
+END_THE_ATTEMPT = (
+    "Nothing runs at the server yet, so there is nothing to cancel there. Cut the attempts from outside "
+    "(ss -K dst HOST dport = PORT as root, Linux): their callers get an exception and can try another address"
+)
+UNREACHABLE = (
+    "The host does not answer (it is down, or a firewall drops the packets), or its accept queue is full. A port that "
+    "is only closed would refuse at once."
+)
+SILENT = (
+    "The host accepts connections, but its service does not answer on them: it hangs or is overloaded, or something "
+    "else listens there."
+)
 MILDER: dict[Severity, Severity] = {"critical": "high", "high": "medium", "medium": "low"}
 SENDING = frozenset({"write", "send"})
 """Phases in which the peer has to take something, and not to say something."""
@@ -90,6 +105,10 @@ def _hot_call(facts: Facts, call: HotCall) -> Finding:
     system = (main.integration.system or "") if main.integration else ""
     parts = [f"{system.upper()}, {name}" if system and system.lower() not in name.lower() else name, *phases]
     detail = f"{', '.join(parts)}; {timeout_words(facts, main)}."
+    if main.phase == "connect":
+        detail += f" {UNREACHABLE}"
+    elif main.phase in CONNECTING:
+        detail += f" {SILENT}"
     where = endpoint_words(_endpoints(facts, call))
     if where:
         detail += f" They wait for {where}."
@@ -118,9 +137,18 @@ def _hot_call(facts: Facts, call: HotCall) -> Finding:
         detail,
         call.threads,
         advice,
-        profile.get("recovery", ()),
+        recovery(facts, main),
         main.id,
     )
+
+
+def recovery(facts: Facts, group: Group) -> Sequence[str]:
+    """What ends these calls at run time. What a library offers for work at the server does not help to reach it."""
+    profile = facts.profile(group.integration)
+    if group.phase in CONNECTING and profile.get("system") not in {"tcp", "http"}:
+        return (END_THE_ATTEMPT,)
+    found: Sequence[str] = profile.get("recovery", ())
+    return found
 
 
 def _endpoints(facts: Facts, call: HotCall) -> list[Endpoint]:
@@ -146,7 +174,7 @@ def _how_behind(facts: Facts, threads: Sequence[int]) -> str:
 
 def timeout_name(group: Group) -> str:
     """``read timeout``, ``connect timeout``, ``write timeout``: what the call would need."""
-    if group.phase in {"connect", "handshake"}:
+    if group.phase == "connect":
         return "connect timeout"
     return f"{group.phase} timeout" if group.phase in SENDING else "read timeout"
 
@@ -175,6 +203,8 @@ def timeout_phases(group: Group) -> tuple[str, ...]:
     """The phases of a library profile whose timeouts bound this wait."""
     if group.phase in {"read", "request", "execute", "receive", None}:
         return ("read", "request", "execute")
+    if group.phase in {"handshake", "login"}:
+        return ("read",)
     return (group.phase or "",)
 
 
@@ -196,7 +226,6 @@ def read_without_timeout(facts: Facts) -> Iterable[Finding]:
     for group in facts.groups:
         if group.kind != "external-call" or group.timed is not False or group.id in hot:
             continue
-        profile = facts.profile(group.integration)
         name = group.integration.name if group.integration else "network"
         yield facts.finding(
             "read-without-timeout",
@@ -207,6 +236,6 @@ def read_without_timeout(facts: Facts) -> Iterable[Finding]:
             f"{_end_words(group)}.",
             facts.members[group.id],
             [_timeout_advice(facts, group)],
-            profile.get("recovery", ()),
+            recovery(facts, group),
             group.id,
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from threaddump.classify import is_unnamed_class
-from threaddump.findings.calls import PHASES, timeout_words
+from threaddump.findings.calls import PHASES, recovery, timeout_words
 from threaddump.findings.facts import Facts, of_crew, short, short_class
 from threaddump.groups import QUIET
-from threaddump.report import Chain, ContendedLock, Deadlock, Evidence, Finding, Severity, WaitNode
+from threaddump.report import Chain, ContendedLock, Deadlock, Evidence, Finding, Group, Severity, WaitNode
 from threaddump.waits.convoys import Convoy
 from threaddump.waits.owners import listed_with_l
 
@@ -110,7 +110,7 @@ def _behind_owner(facts: Facts, chain: Chain) -> Finding:
     further = f" ({direct} directly)" if direct != chain.waiting else ""
     advice = []
     if chain.root.kind == "external-call":
-        advice.append(f"take the call out of the lock, and bound it ({timeout_words(facts, group)})")
+        advice += _out_of_the_lock(facts, group, node.lock_class or "")
     elif chain.root.kind in {"sleep", "sync-wait", "pool-wait"}:
         advice.append("do not sleep or wait while holding a lock that others need")
     elif chain.root.kind == "io":
@@ -132,11 +132,36 @@ def _behind_owner(facts: Facts, chain: Chain) -> Finding:
         + how,
         waiters,
         advice,
-        facts.profile(chain.root.integration).get("recovery", ()),
+        recovery(facts, group) if chain.root.kind == "external-call" else _of_library(facts, chain),
         node.group,
     )
     finding.evidence.insert(0, Evidence(owner, chain.root.lines[0], chain.root.blocking_frame or chain.root.kind))
     return finding
+
+
+def _of_library(facts: Facts, chain: Chain) -> Sequence[str]:
+    found: Sequence[str] = facts.profile(chain.root.integration).get("recovery", ())
+    return found
+
+
+def _out_of_the_lock(facts: Facts, group: Group, lock_class: str) -> list[str]:
+    """What to do about a call under a lock: what a library locks cannot be moved, it can only be kept short."""
+    bound = "" if group.timed is True else f", and bound it ({timeout_words(facts, group)})"
+    if lock_class.startswith(_BIN):
+        return [
+            f"the function given to computeIfAbsent or compute runs under a lock of the map, which stops other keys of "
+            f"its bin, too: take the call out of it{bound}, or keep futures in the map"
+        ]
+    if facts.classifier.is_library(lock_class):
+        return [
+            f"the lock is the library's own: its threads share one {short_class(lock_class)}. Let them not share it, "
+            f"or keep the call under it short{bound}"
+        ]
+    return [f"take the call out of the lock{bound}"]
+
+
+_BIN = "java.util.concurrent.ConcurrentHashMap$"
+"""How the classes of the nodes begin on which a map locks one of its bins."""
 
 
 def _doing(chain: Chain) -> str:

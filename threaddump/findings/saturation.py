@@ -137,6 +137,9 @@ def _root(facts: Facts, threads: Sequence[int]) -> str:
         places[verdict.kind, verdict.caller or verdict.blocking_frame].append(index)
     (kind, where), found = max(places.items(), key=lambda place: len(place[1]))
     if kind in WAITS_FOR_THREADS:
+        if kind == "pool-wait":
+            throttled = facts.verdicts[found[0]].phase == "throttle"
+            return "raise the rate, or refuse the work" if throttled else "find who holds the slots of the pool"
         others = at_work(facts, found) if kind == "sync-wait" else []
         if not others:
             return "cut at the call or lock these threads wait for"

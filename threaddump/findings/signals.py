@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from threaddump.findings.facts import KIND_WORDS, Facts, home, of_crew, short
-from threaddump.groups import lock_id
+from threaddump.findings.executors import FUTURES
+from threaddump.findings.facts import KIND_WORDS, Facts, home, infinite_by_default, knobs, of_crew, short
+from threaddump.groups import integration, lock_id
 from threaddump.report import Finding, Severity
+from threaddump.waits.convoys import is_parked_main
 
 PARTIES = ("latch", "barrier", "phaser", "exchanger")
 """Systems of the entries of waits for other parties, called like the object."""
@@ -20,6 +23,9 @@ TIMED: dict[bool | None, str] = {True: ", with a timeout", False: ", without a t
 NOTIFIED = frozenset({"jvm.sync.object-wait", "jvm.sync.condition", "py.cond.wait"})
 """Entries of a wait in the application's own code until it is notified."""
 
+RESULTS = FUTURES | {"jvm.sync.guava-cache"}
+"""Entries of a wait for what another thread makes: the result of a task, or the value that it loads into a cache."""
+
 
 def at_work(facts: Facts, waiters: Sequence[int]) -> list[int]:
     """Threads that do something in the classes in which the others wait: one of them may end the wait."""
@@ -27,7 +33,11 @@ def at_work(facts: Facts, waiters: Sequence[int]) -> list[int]:
     waiting = {facts.group_of[index] for index in waiters}
     found = []
     for index, verdict in enumerate(facts.verdicts):
-        if verdict.kind in {"idle", "runtime", "unknown"} or facts.group_of[index] in waiting:
+        if (
+            verdict.kind in {"idle", "runtime", "unknown"}
+            or facts.group_of[index] in waiting
+            or is_parked_main(verdict)
+        ):
             continue
         if any(home(frame) in classes for frame in verdict.app_frames):
             found.append(index)
@@ -175,3 +185,67 @@ def _permit(facts: Facts, severity: Severity, threads: list[int]) -> Finding:
         ],
         group=facts.groups[facts.group_of[threads[0]]].id,
     )
+
+
+def result_wait(facts: Facts) -> Iterable[Finding]:
+    """Requests wait for a future at one place. No dump tells who sets it: a worker, or a loop when a peer answers."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for index in sorted(facts.request_threads):
+        verdict = facts.verdicts[index]
+        if verdict.kind == "sync-wait" and verdict.entry is not None and verdict.entry.id in RESULTS:
+            places[verdict.caller or verdict.blocking_frame or ""].append(index)
+    for place, threads in places.items():
+        severity = _breadth(facts, threads)
+        if severity is not None:
+            yield _result(facts, severity, place, threads)
+
+
+def _result(facts: Facts, severity: Severity, place: str, threads: list[int]) -> Finding:
+    words = TIMED[facts.verdicts[threads[0]].timed]
+    if len({facts.verdicts[index].timed for index in threads}) > 1:
+        words = ""
+    others = at_work(facts, threads)
+    calling = [i for i, v in enumerate(facts.verdicts) if v.kind == "external-call" and not v.app_frames]
+    loops = _loops(facts)
+    advice = []
+    if others:
+        who = f"At work in the same classes, and perhaps on these results: {named(facts, others)}."
+        advice.append("the cure is at those who make the results, not at those who wait")
+    elif calling:
+        who = f"In calls with no application code below, and perhaps for these results: {named(facts, calling)}."
+        advice.append("look at the service that these calls go to first")
+    elif loops:
+        who = (
+            "No thread is seen to work on them: probably they are set when a peer answers (inferred). Clients whose "
+            f"own threads wait for such answers here: {', '.join(loops)}."
+        )
+    else:
+        who = "No thread is seen to work on them: the task waits in a queue, has failed, or runs elsewhere."
+    for name, profile in loops.items() if not others else ():
+        options = knobs(profile, ("request", "read"))
+        if options and infinite_by_default(profile, ("request", "read")):
+            advice.append(f"bound the calls of {name}: {options[0]}")
+    if words != TIMED[True]:
+        advice.append(
+            "bound the wait (get with a timeout, orTimeout), and answer the request with an error when it ends"
+        )
+    return facts.finding(
+        "result-wait",
+        severity,
+        f"{of_crew(threads, facts.crew(threads))} wait for a result in {short(place)}{words}",
+        f"They go on when the future is completed. {who}",
+        threads,
+        advice,
+        group=facts.groups[facts.group_of[threads[0]]].id,
+    )
+
+
+def _loops(facts: Facts) -> dict[str, dict[str, Any]]:
+    """Client libraries whose own threads are at rest here, and their profiles: these answer calls that nobody is in."""
+    found = {}
+    for verdict in dict.fromkeys(facts.verdicts):
+        used = integration(verdict, facts.dump.family) if verdict.kind == "idle" else None
+        profile = facts.profile(used)
+        if used is not None and used.system != "server" and knobs(profile, ("request", "read")):
+            found[used.name] = profile
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from threaddump.findings.calls import hot_calls
+from threaddump.findings.calls import UNREACHABLE, hot_calls
 from threaddump.findings.facts import KIND_WORDS, Facts, home, of_crew, short
 from threaddump.report import Finding, Group, Severity
 
@@ -53,8 +53,7 @@ STALLS = (
         "connect-wait",
         CALL,
         "wait for a connection to be made",
-        "The host does not answer (it is down, or a firewall drops the packets), or its accept queue is full. A port "
-        "that is only closed would refuse at once.",
+        UNREACHABLE,
         (
             "set a connect timeout of a few seconds: the system's own is minutes",
             "which hosts: ss -tnp state syn-sent",
@@ -115,6 +114,24 @@ STALLS = (
         "wait for room in a full queue",
         "What takes from the queue is too slow or stuck: it is the cause, not these threads.",
         ("look at the consumer first; a longer queue only hides it for a while",),
+    ),
+    Stall(
+        "distributed-lock-wait",
+        frozenset({"lock-wait"}),
+        "wait for a lock that is kept outside of this process",
+        "Its holder may be a thread of this or of any other process, and no dump names it. A holder that hangs keeps "
+        "it until its lease or its session ends.",
+        (
+            "who holds it: the lock's entry in the store (ZooKeeper node, Redis key) names the client or the session",
+            "acquire with a timeout, and keep what is done under such a lock short",
+        ),
+        entries=(
+            "jvm.curator",
+            "jvm.redis.redisson.lock",
+            "jvm.hazelcast.lock",
+            "jvm.infinispan.lock",
+            "jvm.atg.clientlock",
+        ),
     ),
     Stall(
         "class-loading-contention",

@@ -65,6 +65,7 @@ _PHASES = {
     "connect": "connecting",
     "resolve": "looking up a host name",
     "handshake": "in the TLS handshake",
+    "login": "connected, waiting for the first answer",
     "write": "sending",
     "send": "sending",
     "receive": "waiting for a message",

@@ -169,13 +169,21 @@ def _beside(dump: Dump, verdicts: Sequence[Verdict], place: Frame, standing: set
     """Threads in a lambda of the same method, or in that method itself; else in the same class."""
     method = _enclosing_method(place.function)
     if method != place.function:
-        others = [i for i, v in enumerate(verdicts) if i not in standing and v.kind not in QUIET]
+        others = [
+            i for i, v in enumerate(verdicts) if i not in standing and v.kind not in QUIET and not is_parked_main(v)
+        ]
         found = [
             i for i in others if any(_enclosing_method(frame.function) == method for frame in dump.threads[i].stack)
         ]
         if found:
             return found
     return _in_class(dump, verdicts, place, standing)
+
+
+def is_parked_main(verdict: Verdict) -> bool:
+    """Whether it is a program's ``main`` that only waits for the end: it has started the others, and does nothing."""
+    names = verdict.app_frames
+    return verdict.kind == "sync-wait" and len(names) == 1 and names[0].endswith(".main")
 
 
 _LAMBDA = re.compile(r"(.*)\.lambda\$(\w+)\$\d+")

@@ -17,6 +17,10 @@ class PoolJoin:
     waiters: list[int]
     holders: list[int]
     reason: str
+    making: bool = False
+    """What it calls holders only make new slots: nobody is seen to hold one."""
+    again: tuple[int, ...] = ()
+    """The waiters that probably hold a slot already, and want one more."""
 
 
 class WaitGraph:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from threaddump.classify import CLASS_INIT, Verdict, is_class_init, is_unnamed_class
-from threaddump.groups import QUIET, integration, lock_id
+from threaddump.groups import QUIET, integration, is_lock, lock_id
 from threaddump.report import OF_SOURCE, Basis, ContendedLock, Owner
 from threaddump.waits.convoys import GO_LOCKS, Convoy
 from threaddump_parsers.model import Dump, Lock, Thread
@@ -14,6 +14,8 @@ INITIALISER = "this thread is inside the class's initialiser"
 SEMAPHORE = "java.util.concurrent.Semaphore$"
 NEVER_OWNED = ("java.util.concurrent.locks.StampedLock", SEMAPHORE)
 """Classes that do not record who holds them."""
+_MONITORS = ("java.util.concurrent.ConcurrentHashMap$", "java.util.concurrent.CopyOnWriteArray")
+"""Classes of java.util.concurrent that are locked as any other object is, with ``synchronized``."""
 ONLY_INITIALISER = "this thread alone is inside an initialiser of a class, and the JVM does not name the class"
 
 
@@ -94,6 +96,8 @@ def lock_type(lock: Lock) -> str:
         return "class-init"
     if lock.class_name in GO_LOCKS or lock.class_name.startswith("_thread."):
         return "other"
+    if lock.class_name.startswith(_MONITORS):
+        return "monitor"
     return "synchronizer" if lock.class_name.startswith("java.util.concurrent.") else "monitor"
 
 
@@ -104,6 +108,8 @@ def wanted_locks(
     wanted: dict[str, tuple[Lock, list[int]]] = {}
     for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
         lock = thread.blocked_on or (thread.waiting_on if verdict.kind == "lock-wait" or index in owner_of else None)
+        if lock is not None and lock is thread.waiting_on and index not in owner_of and not is_lock(lock):
+            continue
         if lock is not None and lock.id is not None:
             wanted.setdefault(lock.id, (lock, []))[1].append(index)
     return dict(sorted(wanted.items(), key=lambda item: -len(item[1][1])))

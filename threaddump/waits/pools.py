@@ -15,6 +15,10 @@ from threaddump_parsers.model import Dump
 
 LEASING_FRAMES = 3
 """How many application frames below a pool wait may be the method that leases and then uses the slot."""
+LEASE_METHODS = (".getConnection", ".borrowObject", ".getResource")
+"""Ends of the methods of pools that applications call to lease, and pair with a close or return of their own."""
+CONNECTING = frozenset({"connect", "login", "handshake", "resolve"})
+"""Phases of a call in which there is no connection yet that could be used."""
 WORKING = frozenset({"external-call", "io", "running", "sleep", "lock-wait", "sync-wait", "queue-put"})
 
 
@@ -24,7 +28,7 @@ def find_pools(
     """Join pool waiters to the threads that probably hold the slots."""
     by_name: dict[str, list[int]] = defaultdict(list)
     for index, verdict in enumerate(verdicts):
-        if verdict.kind == "pool-wait":
+        if verdict.kind == "pool-wait" and verdict.phase != "throttle":  # a rate has no slots that somebody holds
             by_name[pool_name(verdict) or "pool"].append(index)
     pools = [(name, one) for name, waiters in by_name.items() for one in _told_apart(dump, waiters, classifier)]
     systems = Counter(_served_system(verdicts[waiters[0]]) for _, waiters in pools)
@@ -32,8 +36,54 @@ def find_pools(
     for name, waiters in sorted(pools, key=lambda pool: -len(pool[1])):
         alone = systems[_served_system(verdicts[waiters[0]])] == 1
         holders, reason = _holders(dump, verdicts, classifier, waiters, alone, source_locks)
-        joins.append(PoolJoin(name, waiters, holders, reason))
+        making = bool(holders) and all(map(_makes_one, map(verdicts.__getitem__, holders)))
+        if making:
+            reason = "connecting with no application code below; nobody is seen to hold a slot"
+        again = _want_one_more(dump, verdicts, classifier, waiters)
+        joins.append(PoolJoin(name, waiters, holders, reason, making, again))
     return joins
+
+
+def _makes_one(verdict: Verdict) -> bool:
+    """Whether the thread makes a connection for the pool: it has none yet, and no application is below it."""
+    return verdict.kind == "external-call" and verdict.phase in CONNECTING and not verdict.app_frames
+
+
+def _want_one_more(
+    dump: Dump, verdicts: Sequence[Verdict], classifier: Classifier, waiters: Sequence[int]
+) -> tuple[int, ...]:
+    """Waiters below a method that others lease in, past the line where they do: each probably holds what that leased.
+
+    Methods that only hand the lease on, the same on top of both, are passed over. Where a library leases for the
+    application (a template, a session), it also gives back before it returns: the lease has to be the application's.
+    """
+    if dump.family != "jvm":
+        return ()
+    paths = {}
+    own = set()
+    for index in waiters:
+        app = set(verdicts[index].app_frames)
+        stack = dump.threads[index].stack
+        keys = [classifier.key(frame) for frame in stack]
+        paths[index] = [(key, frame.line) for key, frame in zip(keys, stack, strict=True) if key in app]
+        first = next((position for position, key in enumerate(keys) if key in app), 0)
+        if first and keys[first - 1].endswith(LEASE_METHODS):
+            own.add(tuple(paths[index][:LEASING_FRAMES]))
+    leases: dict[tuple[str, tuple[str, ...]], set[int]] = defaultdict(set)
+    for leasing in own:
+        for depth, (key, line) in enumerate(leasing):
+            if line is not None:
+                leases[key, tuple(key for key, _ in leasing[:depth])].add(line)
+    found = []
+    for index, path in paths.items():
+        keys = [key for key, _ in path]
+        for depth in range(min(LEASING_FRAMES, len(path))):
+            above = tuple(keys[:depth])
+            beyond = [(key, line) for key, line in path[depth + 1 :] if line is not None]
+            if any(line > min(leased) for key, line in beyond if (leased := leases.get((key, above)))):
+                found.append(index)
+                break
+    return tuple(found)
 
 
 def _told_apart(dump: Dump, waiters: Sequence[int], classifier: Classifier) -> list[list[int]]:
@@ -144,7 +194,7 @@ def pool_locks(dump: Dump, pools: Sequence[PoolJoin], verdicts: Sequence[Verdict
                 type="pool",
                 owner=None,
                 waiting=[dump.threads[index].label for index in pool.waiters],
-                owner_unknown=f"{_probable(len(pool.holders))} the slots ({pool.reason})"
+                owner_unknown=f"{_count(pool.holders)} probably {_what(pool)} ({pool.reason})"
                 if pool.holders
                 else "the holders of a pool's slots are not printed, and no thread here is in a call of this pool",
             )
@@ -152,5 +202,11 @@ def pool_locks(dump: Dump, pools: Sequence[PoolJoin], verdicts: Sequence[Verdict
     return result
 
 
-def _probable(holders: int) -> str:
-    return "1 thread probably holds" if holders == 1 else f"{holders} threads probably hold"
+def _count(threads: Sequence[int]) -> str:
+    return f"{len(threads)} thread{'s' * (len(threads) != 1)}"
+
+
+def _what(pool: PoolJoin) -> str:
+    """``hold the slots``, with the verb for their number."""
+    one = "s" * (len(pool.holders) == 1)
+    return f"make{one} new ones" if pool.making else f"hold{one} the slots"
