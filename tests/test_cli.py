@@ -20,6 +20,7 @@ import pytest
 
 import threaddump
 from threaddump import cli
+from threaddump.cli.options import Format
 from threaddump.report import SEVERITIES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -523,7 +524,7 @@ def test_a_file_name_cannot_write_to_the_terminal(run: Run, tmp_path: Path) -> N
         assert result.code == 2
         assert not set("\x1b\u202e\r") & set(result.err + result.out), arguments
     (tmp_path / name).write_text(SMALL)
-    for form in cli.Format:
+    for form in Format:
         result = run("analyze", tmp_path, "-f", form)
         assert result.code == 0
         assert not set("\x1b\u202e\r") & set(result.err + result.out), form

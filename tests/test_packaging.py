@@ -136,7 +136,7 @@ def test_each_runtime_dependency_has_its_reason() -> None:
 
 def test_console_script_exists() -> None:
     module, _, function = PYPROJECT["project"]["scripts"]["threaddump"].partition(":")
-    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / module.replace(".", "/") / "__init__.py").read_text(encoding="utf-8"))
     assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
@@ -146,14 +146,14 @@ def test_console_script_exists() -> None:
 def test_expected_names_follow_the_source_roots(check_wheel: ModuleType) -> None:
     files = [
         "README.md",
-        "threaddump/cli.py",
+        "threaddump/explain/find.py",
         "threaddump/catalog/data/jvm/http.toml",
         "parsers/threaddump_parsers/model.py",
         "parsers/notes.txt",
         "tests/threaddump/test_cli.py",
     ]
     assert check_wheel.expected_names(files) == {
-        "threaddump/cli.py",
+        "threaddump/explain/find.py",
         "threaddump/catalog/data/jvm/http.toml",
         "threaddump_parsers/model.py",
     }

@@ -21,6 +21,7 @@ from dumps import AWAIT, PY_REQUESTS, SOCKET_READ, WORKER, dump, thread, times
 from threaddump import cli, fanout
 from threaddump.analysis import analyze, analyze_dump
 from threaddump.classify import Verdict
+from threaddump.cli.options import config_folder
 from threaddump.report import DumpReport, Finding, Report
 from threaddump.reports import json as json_report
 from threaddump.rules import OWN_PRIORITY, Rules, load
@@ -520,7 +521,7 @@ def test_configuration_folder(
     monkeypatch.setenv("USERPROFILE", "HOME")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert cli.config_folder(platform).replace("\\", "/") == folder
+    assert config_folder(platform).replace("\\", "/") == folder
 
 
 # --- where they apply, and that the report says so
