@@ -19,6 +19,7 @@ PHASES = {
     "read": "waiting for the response",
     "request": "waiting for the response",
     "execute": "waiting for the result",
+    "metadata": "waiting for the metadata of a topic",
 }
 MILDER: dict[Severity, Severity] = {"critical": "high", "high": "medium", "medium": "low"}
 SENDING = frozenset({"write", "send"})
@@ -108,13 +109,13 @@ def _hot_call(facts: Facts, call: HotCall) -> Finding:
     limits = [f"{knob['knob']} (default: {knob['default']})" for knob in profile.get("pool", ())]
     if limits and any(pool.name == (main.integration and main.integration.id) for pool in facts.waits.pools):
         advice.append(f"limit the calls, so that one silent peer cannot take every thread: {limits[0]}")
-    advice.append(
-        f"look at the service behind {short(main.caller or main.blocking_frame)} first: these threads wait for it"
-    )
+    place = short(main.caller) if main.caller else f"{name}, in {short(main.blocking_frame)}"
+    behind = f"behind {place}" if main.caller else "that is called"
+    advice.append(f"look at the service {behind} first: these threads wait for it")
     return facts.finding(
         "hot-external-call",
         call.severity,
-        f"{of_crew(call.threads, crew)} are in one external call: {short(main.caller or main.blocking_frame)}",
+        f"{of_crew(call.threads, crew)} are in one external call: {place}",
         detail,
         call.threads,
         advice,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from threaddump.classify import WANTS_GIL
 from threaddump.findings.facts import KIND_WORDS, Facts, of_crew, short
@@ -11,6 +12,10 @@ from threaddump.findings.runtime import BLOCKED, Shared, stacks
 from threaddump.report import Finding, Severity
 
 CALLBACK, ASYNCIO = "asyncio/events.py:_run", "asyncio/base_events.py:_run_once"
+RUNNER = "asyncio/runners.py:run"
+"""Stands directly below the coroutines where the loop is written in C, as uvloop is."""
+LOOPS = frozenset({"trio/_core/_run.py:unrolled_run", "twisted/internet/base.py:mainLoop"})
+"""Loops that call what they run, and what waits for events, which is idle."""
 TRANSPORTS = (
     "asyncio/selector_events.py:",
     "asyncio/sslproto.py:",
@@ -59,7 +64,13 @@ def event_loop_blocked(facts: Facts) -> Iterable[Finding]:
 
 def _runs_callback(keys: Sequence[str]) -> bool:
     """Whether a callback or a task's step is being run, as opposed to the loop that selects."""
-    return any(key == CALLBACK and keys[index + 1] == ASYNCIO for index, key in enumerate(keys[:-1]))
+    python = [key for key in keys if not key.startswith("native:")]
+    return any(
+        (above == CALLBACK and below == ASYNCIO)
+        or (below == RUNNER and not above.startswith("asyncio/"))
+        or below in LOOPS
+        for above, below in pairwise(python)
+    )
 
 
 def _blocks(facts: Facts, index: int, shared: Shared) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from threaddump.classify import Verdict
 from threaddump.findings.calls import hot_calls
 from threaddump.findings.facts import KIND_WORDS, Facts, home, of_crew, short
 from threaddump.report import Finding, Group, Severity
@@ -230,7 +231,12 @@ def _consumer(facts: Facts, groups: Sequence[Group], producers: Sequence[int]) -
     found = []
     for index, verdict in enumerate(facts.verdicts):
         root = _root(facts, index)
-        if verdict.kind in {"idle", "runtime", "queue-put"} or root in roots or facts.crew_names[index] in crews:
+        if (
+            verdict.kind in {"idle", "runtime", "queue-put"}
+            or _joins(verdict)
+            or root in roots
+            or facts.crew_names[index] in crews
+        ):
             continue
         if root and home(root) in classes:
             doing = f"{KIND_WORDS.get(verdict.kind, verdict.kind)} in {short(verdict.blocking_frame)}"
@@ -238,6 +244,11 @@ def _consumer(facts: Facts, groups: Sequence[Group], producers: Sequence[int]) -
     if not found:
         return "Who takes from it is not to be told from this dump."
     return f"Taken from by {', '.join(found[:3])}, probably (inferred: its code is where the queue is filled)."
+
+
+def _joins(verdict: Verdict) -> bool:
+    """Whether the thread waits until a queue has been worked off."""
+    return verdict.entry is not None and verdict.entry.id.endswith(".queue.join")
 
 
 def _root(facts: Facts, index: int) -> str:

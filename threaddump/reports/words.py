@@ -62,6 +62,7 @@ _PHASES = {
     "read-body": "reading the response",
     "request": "in a request",
     "execute": "executing a statement",
+    "metadata": "waiting for the metadata of a topic",
     "connect": "connecting",
     "resolve": "looking up a host name",
     "handshake": "in the TLS handshake",

@@ -27,6 +27,8 @@ LOGGING = "py-logging"
 CONVOY = 3
 """Threads at one line before it is called a convoy."""
 _LOCK_CLASSES = ("asyncio/locks.py", "/threading.py", "multiprocessing/synchronize.py")
+KEPT_ELSEWHERE = frozenset({"distributed-lock", "file-lock"})
+"""Systems of locks that several processes share."""
 Place = tuple[str | None, str, int | None]
 """File, function and line."""
 _LOCK_METHODS = frozenset({"Lock.acquire", "Semaphore.acquire", "_ContextManagerMixin.__aenter__"})
@@ -261,11 +263,13 @@ def _labels(dump: Dump, threads: Sequence[int]) -> str:
 
 
 def _at_one_line(dump: Dump, verdicts: Sequence[Verdict], told: Collection[int] = ()) -> list[Convoy]:
-    found = _logging(verdicts) + _importing(dump, verdicts)
+    found = _logging(verdicts) + _importing(dump, verdicts) + _elsewhere(dump, verdicts)
     by_line: dict[object, list[int]] = defaultdict(list)
     for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
         # What a C call does is not visible (unknown), or native frames show that it takes a lock.
-        if verdict.kind not in {"unknown", "lock-wait"} or verdict.library == LOGGING or _system(verdict) == "import":
+        if verdict.kind not in {"unknown", "lock-wait"} or verdict.library == LOGGING:
+            continue
+        if _system(verdict) == "import" or _system(verdict) in KEPT_ELSEWHERE:
             continue
         if index in told:
             continue
@@ -281,6 +285,33 @@ def _at_one_line(dump: Dump, verdicts: Sequence[Verdict], told: Collection[int] 
     for waiters in by_line.values():
         convoy = _convoy(dump, verdicts, waiters) if len(waiters) >= CONVOY else None
         if convoy is not None:
+            found.append(convoy)
+    return found
+
+
+def _elsewhere(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
+    """Threads that want a lock which a file or a service keeps, by the application's line that takes it.
+
+    The holder may be of another process, but is often past that line in this one.
+    """
+    by_place: dict[tuple[Frame, str], list[int]] = defaultdict(list)
+    for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
+        system = _system(verdict)
+        if verdict.kind == "lock-wait" and system in KEPT_ELSEWHERE:
+            place = _taking(dump, thread, verdict)
+            if place is not None and place.line is not None:
+                by_place[place, system].append(index)
+    found = []
+    for (place, system), waiters in by_place.items():
+        convoy = _convoy(dump, verdicts, waiters, place) if len(waiters) >= CONVOY else None
+        if convoy is not None:
+            what = system.replace("-", " ")
+            convoy.lock = f"{what} taken in {place.function}"
+            convoy.reason = convoy.reason.replace("take a lock", f"take a {what}", 1).replace(
+                "CPython records no owner", "another process may hold it", 1
+            )
+            if convoy.owner is not None:
+                convoy.reason += " (but another process may hold it)"
             found.append(convoy)
     return found
 
