@@ -42,6 +42,7 @@ LOOP = (
 )
 
 
+BACKOFF = ("org.springframework.retry.backoff.ThreadWaitSleeper.sleep",)
 PY_JOB = ("shop/stock.py:get@9", *PY_THREAD)
 PY_RESULT = (
     "threading.py:Condition.wait@327",
@@ -246,6 +247,10 @@ EXAMPLES: dict[str, Example] = {
     "class-loading-contention": Example(
         dump(stalled(5, "java.lang.ClassLoader.loadClass", state="BLOCKED")),
         dump(stalled(5, "java.lang.ClassLoader.loadClass", state="RUNNABLE")),
+    ),
+    "retry-backoff": Example(
+        dump(stalled(5, *SLEEP, *BACKOFF, state="TIMED_WAITING")),
+        dump(stalled(2, *SLEEP, *BACKOFF, state="TIMED_WAITING")),
     ),
     "sleep-in-requests": Example(
         dump(stalled(5, *SLEEP, state="TIMED_WAITING", below=SERVLET)), dump(stalled(5, *SLEEP, state="TIMED_WAITING"))

@@ -34,6 +34,11 @@ CASES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "child-process-wait": (("java.lang.Object.wait", "java.lang.ProcessImpl.waitFor"), "WAITING", "wait for child"),
     "queue-full": (PUT, "WAITING", "wait for room in a full queue"),
     "class-loading-contention": (("java.lang.ClassLoader.loadClass",), "BLOCKED", "wait for a class loader"),
+    "retry-backoff": (
+        (*dumps.SLEEP, "org.springframework.retry.backoff.ThreadWaitSleeper.sleep"),
+        "TIMED_WAITING",
+        "pause before they try a failed call again",
+    ),
     "sleep-in-requests": (dumps.SLEEP, "TIMED_WAITING", "sleep while they serve a request"),
 }
 

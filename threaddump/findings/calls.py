@@ -20,7 +20,14 @@ PHASES = {
     "request": "waiting for the response",
     "execute": "waiting for the result",
     "metadata": "waiting for the metadata of a topic",
+    "read-body": "reading",
 }
+CLIENTS = {
+    "client-request-body": "waiting for the body of a client's request",
+    "client-response": "waiting until a client reads its response",
+    "client-io": "waiting for a client",
+}
+"""Systems of waits for those who called this process: what they do there."""
 MILDER: dict[Severity, Severity] = {"critical": "high", "high": "medium", "medium": "low"}
 SENDING = frozenset({"write", "send"})
 """Phases in which the peer has to take something, and not to say something."""
@@ -89,6 +96,8 @@ def _hot_call(facts: Facts, call: HotCall) -> Finding:
     phases = dict.fromkeys(PHASES.get(group.phase or "read", group.phase or "") for group in call.groups)
     name = main.integration.name if main.integration else "network call"
     system = (main.integration.system or "") if main.integration else ""
+    if system in CLIENTS:
+        phases, system = {CLIENTS[system]: None}, ""
     parts = [f"{system.upper()}, {name}" if system and system.lower() not in name.lower() else name, *phases]
     detail = f"{', '.join(parts)}; {timeout_words(facts, main)}."
     where = endpoint_words(_endpoints(facts, call))
@@ -110,8 +119,14 @@ def _hot_call(facts: Facts, call: HotCall) -> Finding:
     if limits and any(pool.name == (main.integration and main.integration.id) for pool in facts.waits.pools):
         advice.append(f"limit the calls, so that one silent peer cannot take every thread: {limits[0]}")
     place = short(main.caller) if main.caller else f"{name}, in {short(main.blocking_frame)}"
-    behind = f"behind {place}" if main.caller else "that is called"
-    advice.append(f"look at the service {behind} first: these threads wait for it")
+    if main.integration and main.integration.system in CLIENTS:
+        advice.append(
+            "look at the clients: slow networks, and attacks that send or read little by little; a proxy that buffers "
+            "requests and responses keeps both away"
+        )
+    else:
+        behind = f"behind {place}" if main.caller else "that is called"
+        advice.append(f"look at the service {behind} first: these threads wait for it")
     return facts.finding(
         "hot-external-call",
         call.severity,

@@ -31,7 +31,7 @@ def at_work(facts: Facts, waiters: Sequence[int]) -> list[int]:
     waiting = {facts.group_of[index] for index in waiters}
     found = []
     for index, verdict in enumerate(facts.verdicts):
-        if verdict.kind in {"idle", "runtime", "unknown"} or facts.group_of[index] in waiting:
+        if verdict.kind in {"idle", "runtime"} or facts.group_of[index] in waiting:
             continue
         if any(home(frame) in classes for frame in verdict.app_frames):
             found.append(index)

@@ -130,6 +130,18 @@ STALLS = (
         entries=("jvm.classload",),
     ),
     Stall(
+        "retry-backoff",
+        frozenset({"sleep"}),
+        "pause before they try a failed call again",
+        "The calls fail: refused, answered with an error, or limited in their rate. Retries keep the threads, and load "
+        "a service that is in trouble already.",
+        (
+            "which error: the log, or one call by hand; the service that is called is the cause",
+            "few retries, with a limit for the whole request, and a circuit breaker before the call",
+        ),
+        phases=frozenset({"backoff"}),
+    ),
+    Stall(
         "sleep-in-requests",
         frozenset({"sleep"}),
         "sleep while they serve a request",
@@ -163,15 +175,18 @@ def stalled(facts: Facts) -> Iterable[Finding]:
 @lru_cache(maxsize=1)
 def stalls(facts: Facts) -> list[Stalled]:
     """The rows of the table that this dump shows."""
-    all_found = []
+    all_found: list[Stalled] = []
+    told: set[int] = set()
     hot = {group.id for call in hot_calls(facts) for group in call.groups}
     for stall in STALLS:
         groups = [g for g in facts.groups if _fits(facts, stall, g) and (stall.hot_too or g.id not in hot)]
         threads = [i for group in groups for i in facts.members[group.id] if not _elsewhere(facts, stall, i)]
         if stall.requests_only:
             threads = [index for index in threads if index in facts.request_threads]
+            threads = [index for index in threads if index not in told]  # those that try again are told already
         severity = _severity(facts, stall, threads)
         if severity is not None:
+            told.update(threads)
             all_found.append(Stalled(stall, severity, tuple(groups), tuple(threads)))
     return all_found
 
