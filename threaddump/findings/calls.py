@@ -20,7 +20,7 @@ PHASES = {
     "request": "waiting for the response",
     "execute": "waiting for the result",
     "metadata": "waiting for the metadata of a topic",
-    "read-body": "reading",
+    "read-body": "reading the body of the response",
 }
 CLIENTS = {
     "client-request-body": "waiting for the body of a client's request",

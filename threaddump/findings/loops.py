@@ -14,8 +14,13 @@ from threaddump.report import Finding, Severity
 CALLBACK, ASYNCIO = "asyncio/events.py:_run", "asyncio/base_events.py:_run_once"
 RUNNER = "asyncio/runners.py:run"
 """Stands directly below the coroutines where the loop is written in C, as uvloop is."""
-LOOPS = frozenset({"trio/_core/_run.py:unrolled_run", "twisted/internet/base.py:mainLoop"})
-"""Loops that call what they run, and what waits for events, which is idle."""
+OFF_THE_LOOP = {
+    "trio/_core/_run.py:unrolled_run": "await trio.to_thread.run_sync(...)",
+    "twisted/internet/base.py:mainLoop": "twisted.internet.threads.deferToThread(...)",
+}
+"""How other loops than asyncio's hand a call to a thread, by the frame that runs everything."""
+LOOPS = frozenset(OFF_THE_LOOP)
+"""They call what they run, and also what waits for events, which is idle."""
 TRANSPORTS = (
     "asyncio/selector_events.py:",
     "asyncio/sslproto.py:",
@@ -112,8 +117,12 @@ def _blocked(facts: Facts, threads: list[int], sure: bool) -> Finding:
         advice += "or a thread: gevent.get_hub().threadpool.apply(...)"
         find = "how long it may take: GEVENT_MAX_BLOCKING_TIME (0.1 seconds unless set)"
     elif facts.dump.family == "python":
-        advice = "await an asynchronous form of the call, or move it off the loop: await asyncio.to_thread(...)"
+        keys = [facts.classifier.key(frame) for frame in facts.dump.threads[threads[0]].stack]
+        off = next((words for loop, words in OFF_THE_LOOP.items() if loop in keys), "await asyncio.to_thread(...)")
+        advice = f"await an asynchronous form of the call, or move it off the loop: {off}"
         find = "find such calls early: PYTHONASYNCIODEBUG=1 logs callbacks that take longer than 100 ms"
+        if LOOPS.intersection(keys):
+            find = "one dump is one moment: see in a second one that it is the same call"
     else:
         advice = "hand blocking calls to a pool of workers (subscribeOn a boundedElastic scheduler, executeBlocking)"
         find = "find such calls early: BlockHound in tests, Vert.x's blocked thread checker"
