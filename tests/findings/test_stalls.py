@@ -136,6 +136,20 @@ def test_the_consumer_of_a_full_queue_is_named() -> None:
     assert "mail" not in detail
 
 
+def test_who_joins_a_queue_does_not_take_from_it() -> None:
+    put = ("threading.py:Condition.wait@327", "queue.py:Queue.put@140", "shop/orders.py:order@9", *dumps.PY_THREAD)
+    join = ("threading.py:Condition.wait@327", "queue.py:Queue.join@90", "shop/orders.py:<module>@19")
+    made = dump([*times(5, "web", *put, state="IDLE"), thread("MainThread", *join, state="IDLE")], "python")
+    assert "MainThread" not in findings(made, "queue-full")[0].detail
+
+
+def test_pauses_between_tries_are_told_once() -> None:
+    made = dump(
+        times(8, "exec", *CASES["retry-backoff"][0], "com.shop.Work.step", *dumps.SERVLET, state="TIMED_WAITING")
+    )
+    assert [f.id for f in findings(made) if f.id in {"retry-backoff", "sleep-in-requests"}] == ["retry-backoff"]
+
+
 def test_an_unknown_consumer_is_said_to_be_unknown() -> None:
     idle = thread("drain-1", *dumps.AWAIT, "java.util.concurrent.ArrayBlockingQueue.take", "com.shop.Queue$Drain.run")
     made = dump([*stalled("queue-full", 6, "com.shop.Queue.add"), idle, *others(1, "work")])

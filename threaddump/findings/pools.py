@@ -56,7 +56,8 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
             f"(inferred: {pool.reason})."
         )
     else:
-        detail += "No thread of this dump is seen to hold a slot: a leak, or the holders wait elsewhere."
+        detail += "No thread of this dump is seen to hold a slot: a leak, or the holders do something else meanwhile."
+        detail += _may_hold(facts, pool)
     advice = []
     recovery = list(profile.get("recovery", ()))
     timeouts = knobs(profile, ("acquire",))
@@ -67,6 +68,10 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
             recovery.insert(0, f"First the root, {cut.words}: that frees the slots")
     elif holders:
         advice.append("the cure is at the holders, not at the waiters: a bigger pool only moves the queue")
+    else:
+        advice.append(
+            "find who keeps slots: taken where no with or finally gives them back, or kept while something else is done"
+        )
     if timed is not True:
         advice.append(f"give the lease a timeout: {timeouts[0]}" if timeouts else "give the lease a timeout")
     sizes = [f"{knob['knob']} (default: {knob['default']})" for knob in profile.get("pool", ())]
@@ -83,3 +88,18 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
         recovery,
         facts.groups[facts.group_of[pool.waiters[0]]].id,
     )
+
+
+def _may_hold(facts: Facts, pool: PoolJoin) -> str:
+    """Which threads of the same crew may keep a slot while they are in a call of another kind; nothing shows it."""
+    crew = facts.crew(pool.waiters)
+    members = set(crew.members if crew is not None else range(len(facts.verdicts))).difference(pool.waiters)
+    calls = [group for group in facts.groups if group.kind == "external-call"]
+    inside = {group.id: [index for index in facts.members[group.id] if index in members] for group in calls}
+    group = max(calls, key=lambda call: len(inside[call.id]), default=None)
+    threads = inside[group.id] if group is not None else []
+    if group is None or not threads:
+        return ""
+    others = "1 thread is" if len(threads) == 1 else f"{len(threads)} threads are"
+    where = short(group.caller or group.blocking_frame)
+    return f" {others} in external calls in {where}: if that is done with a slot in hand, they hold them."
