@@ -139,6 +139,14 @@ def test_the_writer_of_a_logging_handler_holds_its_lock() -> None:
     assert waits(made).chains[0].root.threads == ["writer"]
 
 
+def test_a_handler_that_calls_out_holds_its_lock_as_well() -> None:
+    below = ("logging/__init__.py:Handler.handle@978", "logging/__init__.py:Logger.handle@1644", "shop/api.py:place@5")
+    sender = thread("sender", *dumps.PY_REQUESTS, "shop/log.py:Sender.emit@9", *below, *dumps.PY_THREAD, state="IDLE")
+    waiting = times(3, "w", "logging/__init__.py:Handler.acquire@927", *below, *dumps.PY_THREAD, state="IDLE")
+    (convoy,) = convoys(dump([*waiting, sender], "python"))
+    assert (convoy.type, convoy.owner) == ("logging", 3)
+
+
 def test_two_writers_of_logging_handlers() -> None:
     writers = times(2, "writer", *WRITING, "logging/__init__.py:Handler.handle@968", *LOG, state="IDLE")
     (convoy,) = convoys(dump([*writers, *times(5, "w", *HANDLER, *LOG, state="IDLE")], "python"))

@@ -200,3 +200,13 @@ def test_a_pool_of_threads_is_no_pool_of_processes() -> None:
     assert elsewhere([*waiting, thread("Thread-1", POOL_WORKER, *dumps.PY_THREAD, state="IDLE")]) == []
     child = thread("MainThread", POOL_WORKER, "multiprocessing/process.py:BaseProcess._bootstrap@314", state="IDLE")
     assert elsewhere([*waiting, child]) == [("medium", 10)]
+
+
+def test_a_process_pool_executor_is_told_by_its_manager() -> None:
+    result = ("threading.py:Condition.wait@327", "concurrent/futures/_base.py:Future.result@451", *PY_JOB)
+    waiting = times(10, "job", *result, state="IDLE")
+    manager = thread("", "concurrent/futures/process.py:wait_result_broken_or_wakeup@424", *dumps.PY_THREAD)
+    worker = thread("t_0", "concurrent/futures/thread.py:_worker@81", *dumps.PY_THREAD, state="IDLE")
+    assert elsewhere(waiting) == []
+    assert elsewhere([*waiting, manager]) == [("medium", 10)]
+    assert elsewhere([*waiting, manager, worker]) == []

@@ -35,7 +35,6 @@ FUTURES = frozenset(
     }
 )
 """Entries of a wait for a task's result. A latch is none: anything may count it down."""
-THREAD_POOL_WORKER = "multiprocessing/pool.py:worker"
 PROCESS = "multiprocessing/process.py:_bootstrap"
 """Stands below the worker of a process."""
 
@@ -105,8 +104,10 @@ class Elsewhere:
     advice: tuple[str, ...]
     many: int
     """Threads from which on it is more than usual, if most of those that could work are among them."""
-    like_threads: bool = False
-    """Whether a pool of threads has the same frames for its callers."""
+    like_threads: str = ""
+    """The loop of a worker of a pool of threads, whose callers have the same frames."""
+    shown_by: str = ""
+    """The entry of the thread that manages the other processes, where the frames of the callers do not tell."""
 
 
 ELSEWHERE = (
@@ -117,7 +118,17 @@ ELSEWHERE = (
         "of multiprocessing.Pool that is killed takes its task along, and nobody is told.",
         ("dump the children too: py-spy dump --subprocesses --pid PID", "bound the wait: get(timeout=)"),
         10,
-        like_threads=True,
+        like_threads="multiprocessing/pool.py:worker",
+    ),
+    Elsewhere(
+        frozenset({"py.future.result", "py.future.wait"}),
+        "a pool of processes",
+        "A ProcessPoolExecutor does the work in child processes, which this dump does not show: they may be slow or "
+        "stuck.",
+        ("dump the children too: py-spy dump --subprocesses --pid PID", "bound the wait: result(timeout=)"),
+        10,
+        like_threads="concurrent/futures/thread.py:_worker",
+        shown_by="py.ppe.manager",
     ),
     Elsewhere(
         frozenset({"py.celery.result"}),
@@ -139,11 +150,18 @@ def work_elsewhere(facts: Facts) -> Iterable[Finding]:
     A pool of threads has the same frames for its callers as one of processes: where the dump has a worker of the
     first, nothing is said.
     """
-    workers_here = threads_with(facts, lambda keys: THREAD_POOL_WORKER in keys and PROCESS not in keys)
+    ids = [verdict.entry.id if verdict.entry is not None else "" for verdict in facts.verdicts]
     for kind in ELSEWHERE:
-        waiting = [i for i, v in enumerate(facts.verdicts) if v.entry is not None and v.entry.id in kind.entries]
-        if len(waiting) >= 3 and not (workers_here and kind.like_threads):
+        waiting = [index for index, id in enumerate(ids) if id in kind.entries]
+        if len(waiting) < 3 or (kind.shown_by and kind.shown_by not in ids):
+            continue
+        if not kind.like_threads or not _workers(facts, kind.like_threads):
             yield _elsewhere(facts, kind, waiting)
+
+
+def _workers(facts: Facts, loop: str) -> list[int]:
+    """Threads of this process in the loop of a pool's worker: the workers of processes have the same."""
+    return threads_with(facts, lambda keys: loop in keys and PROCESS not in keys)
 
 
 def _elsewhere(facts: Facts, kind: Elsewhere, waiting: Sequence[int]) -> Finding:

@@ -201,6 +201,8 @@ def _other_processes(facts: Facts, threads: Sequence[int]) -> list[str]:
             "of its key)",
             "give the lock an expiry, and the wait a timeout: without an expiry it outlives a holder that has died",
         ]
+    if system == "sqlite":
+        return ["which connection keeps a transaction open: lsof FILE names the processes, their dumps the threads"]
     if system == "file-lock":
         return ["which process holds the file: lslocks, or fuser -v FILE; give the wait a timeout"]
     return []
