@@ -42,6 +42,17 @@ LOOP = (
 )
 
 
+BACKOFF = ("org.springframework.retry.backoff.ThreadWaitSleeper.sleep",)
+PY_JOB = ("shop/stock.py:get@9", *PY_THREAD)
+PY_RESULT = (
+    "threading.py:Condition.wait@327",
+    "threading.py:Event.wait@629",
+    "multiprocessing/pool.py:ApplyResult.wait@765",
+    "multiprocessing/pool.py:ApplyResult.get@768",
+)
+PY_JOINS = ("threading.py:Thread._wait_for_tstate_lock@1139", "threading.py:Thread.join@1119")
+
+
 class Example(NamedTuple):
     """A dump in which the finding is there, and one in which it is not."""
 
@@ -225,9 +236,27 @@ EXAMPLES: dict[str, Example] = {
         dump(stalled(5, *DISTRIBUTED, state="WAITING")),
         dump(stalled(2, *DISTRIBUTED, state="WAITING")),
     ),
+    "work-in-other-processes": Example(
+        dump(times(3, "job", *PY_RESULT, *PY_JOB, state="IDLE"), "python"),
+        dump(
+            [
+                *times(3, "job", *PY_RESULT, *PY_JOB, state="IDLE"),
+                thread("Thread-1 (worker)", "multiprocessing/pool.py:worker@114", *PY_THREAD, state="IDLE"),
+            ],
+            "python",
+        ),
+    ),
+    "queue-not-drained": Example(
+        dump([thread("MainThread", *PY_JOINS, "multiprocessing/queues.py:Queue._finalize_join@199")], "python"),
+        dump([thread("MainThread", *PY_JOINS, "shop/main.py:<module>@9")], "python"),
+    ),
     "class-loading-contention": Example(
         dump(stalled(5, "java.lang.ClassLoader.loadClass", state="BLOCKED")),
         dump(stalled(5, "java.lang.ClassLoader.loadClass", state="RUNNABLE")),
+    ),
+    "retry-backoff": Example(
+        dump(stalled(5, *SLEEP, *BACKOFF, state="TIMED_WAITING")),
+        dump(stalled(2, *SLEEP, *BACKOFF, state="TIMED_WAITING")),
     ),
     "sleep-in-requests": Example(
         dump(stalled(5, *SLEEP, state="TIMED_WAITING", below=SERVLET)), dump(stalled(5, *SLEEP, state="TIMED_WAITING"))

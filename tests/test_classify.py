@@ -37,6 +37,19 @@ def test_frames_of_the_same_library_are_no_callers() -> None:
     assert verdict(*words).caller == CALL
 
 
+@pytest.mark.parametrize(
+    ("inner", "outer", "caller"),
+    [
+        ("sqlalchemy/orm/session.py:bind@1", "sqlalchemy/orm/session.py:execute@2", "shop/stock.py:get"),
+        ("requests/api.py:get@1", "flask/app.py:dispatch_request@2", "<string>:bind"),  # python -c, and its own code
+        ("shop/db.py:bind@1", "shop/db.py:connect@2", "shop/db.py:bind"),
+    ],
+)
+def test_code_that_a_library_generates_is_no_caller(inner: str, outer: str, caller: str) -> None:
+    words = (*dumps.PY_POOL[:2], inner, "<string>:bind@2", outer, "shop/stock.py:get@9")
+    assert verdict(*words, state="IDLE", family="python").caller == caller
+
+
 def test_proxies_and_servers_are_no_callers() -> None:
     found = verdict(
         *dumps.APACHE_CALL,

@@ -586,7 +586,7 @@ def test_output_is_whole_or_not_there(run: Run, tmp_path: Path, monkeypatch: pyt
         out.write("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cli, "_write", fail)
+    monkeypatch.setattr(cli.dumps, "write_report", fail)
     result = run("analyze", HEALTHY, "--output", target)
     check_refused(result, "report.txt: cannot be written: No space left on device")
     assert target.read_text() == "the old report"

@@ -51,6 +51,27 @@ def test_the_only_thread_inside_the_same_code_is_the_probable_owner() -> None:
     )
 
 
+REDIS_LOCK = ("redis/lock.py:Lock.acquire@235", "redis/lock.py:Lock.__enter__@168")
+
+
+def test_a_lock_that_a_service_keeps_is_held_past_the_line_of_the_application() -> None:
+    """All users of the library's class stand in the same frames of it: these are not the code that holds the lock."""
+    other = thread("other", *REDIS_LOCK, "orders/mail.py:send@3", *dumps.PY_THREAD, state="IDLE")
+    made = dump([*at_line(4, TAKE, *REDIS_LOCK), inside("holder"), other], "python")
+    (convoy,) = convoys(made)
+    assert (convoy.waiters, convoy.owner, convoy.lock) == (
+        [0, 1, 2, 3],
+        4,
+        "distributed lock taken in Calendar.reserve",
+    )
+    assert convoy.reason.endswith("past that line (but another process may hold it)")
+    made = dump(at_line(12, TAKE, *REDIS_LOCK), "python")
+    assert "another process may hold it" in convoys(made)[0].reason
+    (finding,) = dumps.findings(made, "lock-owner-unknown")
+    assert "PTTL" in finding.advice[0]
+    assert finding.advice[-1].startswith("take three dumps")
+
+
 def test_several_threads_inside_and_none_is_named() -> None:
     made = dump([*at_line(3), inside("one"), inside("two")], "python")
     (convoy,) = convoys(made)
@@ -116,6 +137,14 @@ def test_the_writer_of_a_logging_handler_holds_its_lock() -> None:
     (convoy,) = convoys(made)
     assert (convoy.type, convoy.owner, len(convoy.waiters)) == ("logging", 0, 5)
     assert waits(made).chains[0].root.threads == ["writer"]
+
+
+def test_a_handler_that_calls_out_holds_its_lock_as_well() -> None:
+    below = ("logging/__init__.py:Handler.handle@978", "logging/__init__.py:Logger.handle@1644", "shop/api.py:place@5")
+    sender = thread("sender", *dumps.PY_REQUESTS, "shop/log.py:Sender.emit@9", *below, *dumps.PY_THREAD, state="IDLE")
+    waiting = times(3, "w", "logging/__init__.py:Handler.acquire@927", *below, *dumps.PY_THREAD, state="IDLE")
+    (convoy,) = convoys(dump([*waiting, sender], "python"))
+    assert (convoy.type, convoy.owner) == ("logging", 3)
 
 
 def test_two_writers_of_logging_handlers() -> None:

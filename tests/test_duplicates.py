@@ -97,7 +97,8 @@ def test_reports_say_what_equal_dumps_without_a_time_may_mean() -> None:
     assert "same dump as d1" in text
     assert "identical to d3" in text
     report = report_on(untimed, untimed)
-    said = "Identical to d1, and the format prints no time: the same dump given twice, or nothing has moved."
+    said = "Identical to d1, and the format prints no time: the same dump given twice, or nothing has moved. If it "
+    said += "was taken seconds later, what waits in d1 is stuck."
     for write in (lambda out: terminal.write(report, out, width=100, color=False, top=3),
                   lambda out: markdown.write(report, out, top=3)):  # fmt: skip
         out = io.StringIO()

@@ -464,6 +464,24 @@ TRUTHS: dict[str, Truth] = {
     "py-spy/anyio-all-tokens-taken.txt": Truth(
         (41,), (Doing("external-call", 40, "readinto", "AnyIO worker"), Doing("idle", 1)), requests=40
     ),
+    "py-spy/anyio-c-calls.txt": Truth(
+        (41,), (Doing("unknown", 40, "stock_api.py:slow", "AnyIO worker"), Doing("idle", 1)), requests=40
+    ),
+    "py-spy/dbutils-pool.txt": Truth(
+        (31,), (Doing("pool-wait", 25, "reports_dbutils.py:report", "web-", timed=False), Doing("external-call", 5))
+    ),
+    "py-spy/process-queue-unread.txt": Truth((2,), (Doing("sync-wait", 1, "Queue._finalize_join", timed=False),)),
+    "py-spy/redis-lock.txt": Truth(
+        (13,), (Doing("lock-wait", 11, "lock_redis.py:settle"),), (Behind("settle-2", 11),), chain=("settle-2", 11, 1)
+    ),
+    "py-spy/retries.txt": Truth((17,), (Doing("sleep", 10, "work", "web-"), Doing("sleep", 6, "aws", "aws-"))),
+    "py-spy/slow-uploads.txt": Truth((13,), (Doing("external-call", 12, "uploads.py:order"),), requests=12),
+    "py-spy/sqlalchemy-sessions.txt": Truth(
+        (13,),
+        (Doing("pool-wait", 6, "checkout_sessions.py", timed=True), Doing("external-call", 6, "Checkout.charge")),
+        requests=12,
+    ),
+    "py-spy/trio-idle-native.txt": Truth((11,), (Doing("idle", 11),)),
     "py-spy/waitress-all-threads-taken.txt": Truth(
         (5,), (Doing("external-call", 4, "readinto", "waitress-"), Doing("idle", 1)), requests=4
     ),

@@ -99,6 +99,15 @@ def test_what_is_there_is_not_asked_for() -> None:
     assert not any("--locals" in hint for hint in hints(dump([*CALLS, known], "python")))
 
 
+def test_greenlets_and_tasks_are_not_in_a_dump_of_threads() -> None:
+    hub = thread("MainThread", "gevent/hub.py:Hub.run@647", state="IDLE")
+    assert "greenlets that wait are not in this dump" in hints(dump([hub], "python"))[0]
+    loop = thread("MainThread", "asyncio/runners.py:Runner.run@118", "orders/api.py:<module>@9", state="IDLE")
+    (hint,) = hints(dump([loop], "python", pid=7))
+    assert "python -m asyncio pstree 7" in hint
+    assert not any("tasks that wait" in hint for hint in hints(dump([loop, *CALLS], "python")))  # threads tell enough
+
+
 def test_the_caps_of_faulthandler() -> None:
     capped = dump(CALLS, "python", format="faulthandler", truncated=["100 threads at most"])
     assert hints(capped)[0].startswith("all threads with their names, timeouts")

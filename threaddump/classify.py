@@ -265,7 +265,7 @@ class Classifier:
             and not self.is_platform(key)
         }
         for index, (key, entries) in enumerate(zip(keys, matched, strict=True)):
-            if self.is_platform(key) or self.naming.root(key) in roots:
+            if self.is_platform(key) or self.naming.root(key) in roots or self._generated(keys, index):
                 continue
             if any(entry.library or entry.role in {"primitive", "transparent"} for entry in entries):
                 continue
@@ -314,6 +314,8 @@ class Classifier:
             key = keys[index]
             if self.is_platform(key) or is_c_code(key) or self.catalog.proxies.find(key):
                 continue
+            if self._generated(keys, index):
+                continue
             if any(entry.library for entry in matched[index]) or self.is_library(key):
                 if fallback is None and index >= start and not any(e.role == "transparent" for e in matched[index]):
                     fallback = self.shown(stack[index])
@@ -322,6 +324,17 @@ class Classifier:
                 caller = self.shown(stack[index])
             app.append(key)
         return caller or fallback, tuple(app)
+
+    def _generated(self, keys: list[str], index: int) -> bool:
+        """Whether a frame of a file without a path, as ``<string>``, is code that a library has generated for itself.
+
+        That is where one and the same library calls it and is called by it, as SQLAlchemy's sessions are.
+        """
+        if not keys[index].startswith("<"):
+            return False
+        around = (keys[:index][::-1], keys[index + 1 :])
+        inner, outer = (next((key for key in side if not key.startswith(("<", "native:"))), "") for side in around)
+        return self.is_library(inner) and self.naming.root(inner) == self.naming.root(outer)
 
     def is_app(self, _key: str) -> bool:
         """Said by the user to be of the application."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from threaddump.findings.facts import Facts
+from threaddump.groups import QUIET
 from threaddump.merge import NEAR_S
 from threaddump.report import SEVERITIES, Finding
 from threaddump.waits.owners import listed_with_l
@@ -269,6 +270,31 @@ def _tasks(facts: Facts) -> Iterator[str]:
         yield f"what a suspended task waits for: {sources}from Python 3.14, {shown}"
 
 
+def _greenlets(facts: Facts) -> Iterator[str]:
+    """A stack of the thread shows the greenlet that runs: where that is the hub, all the others wait unseen."""
+    if facts.dump.format != "gevent" and _entries(facts, ("py.gevent.hub", "py.eventlet.hub")):
+        yield (
+            "greenlets that wait are not in this dump: a signal handler that calls gevent.util.print_run_info() prints "
+            "them, or GEVENT_MONITOR_THREAD_ENABLE=1 at the start"
+        )
+
+
+def _suspended(facts: Facts) -> Iterator[str]:
+    """An idle loop says nothing about its tasks, which may all wait for one peer; threads may tell what is wrong."""
+    dump = facts.dump
+    quiet = all(verdict.kind in QUIET or verdict.kind == "sync-wait" for verdict in facts.verdicts)
+    if dump.format != "asyncio" and quiet and _entries(facts, ("py.asyncio.idle", "py.uvloop")):
+        yield (
+            "tasks that wait are not in this dump: from Python 3.14 "
+            f"{_where(dump)}python -m asyncio pstree {_pid(dump)}; before, a signal handler that calls print_stack() "
+            "of each of asyncio.all_tasks()"
+        )
+
+
+def _entries(facts: Facts, ids: tuple[str, ...]) -> bool:
+    return any(verdict.entry is not None and verdict.entry.id in ids for verdict in facts.verdicts)
+
+
 RULES: tuple[Rule, ...] = (
     _lock_owners,
     _virtual_threads,
@@ -283,5 +309,7 @@ RULES: tuple[Rule, ...] = (
     _gdb,
     _sources,
     _tasks,
+    _greenlets,
+    _suspended,
     _endpoints,
 )

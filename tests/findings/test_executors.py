@@ -165,3 +165,48 @@ def test_what_is_said_of_real_dumps(name: str) -> None:
 
 def test_each_dump_of_the_table_is_there() -> None:
     assert set(SPOKEN_OF) <= set(goldens.fixtures())
+
+
+PY_JOB = ("shop/report.py:merge@9", *dumps.PY_THREAD)
+PY_POOL_RESULT = (
+    "threading.py:Condition.wait@327",
+    "threading.py:Event.wait@629",
+    "multiprocessing/pool.py:ApplyResult.wait@765",
+    "multiprocessing/pool.py:ApplyResult.get@768",
+)
+POOL_WORKER = "multiprocessing/pool.py:worker@114"
+
+
+def elsewhere(threads: list[Thread]) -> list[tuple[str, int]]:
+    return [(f.severity, f.threads) for f in findings(dump(threads, "python"), "work-in-other-processes")]
+
+
+@pytest.mark.parametrize(
+    ("words", "count", "severity"),
+    [
+        (PY_POOL_RESULT, 10, "medium"),
+        (PY_POOL_RESULT, 9, "low"),
+        (("celery/result.py:AsyncResult.get@247",), 5, "medium"),
+        (("celery/result.py:AsyncResult.get@247",), 4, "low"),
+    ],
+)
+def test_results_of_other_processes(words: tuple[str, ...], count: int, severity: str) -> None:
+    assert elsewhere(times(count, "job", *words, *PY_JOB, state="IDLE")) == [(severity, count)]
+    assert elsewhere(times(2, "job", *words, *PY_JOB, state="IDLE")) == []
+
+
+def test_a_pool_of_threads_is_no_pool_of_processes() -> None:
+    waiting = times(10, "job", *PY_POOL_RESULT, *PY_JOB, state="IDLE")
+    assert elsewhere([*waiting, thread("Thread-1", POOL_WORKER, *dumps.PY_THREAD, state="IDLE")]) == []
+    child = thread("MainThread", POOL_WORKER, "multiprocessing/process.py:BaseProcess._bootstrap@314", state="IDLE")
+    assert elsewhere([*waiting, child]) == [("medium", 10)]
+
+
+def test_a_process_pool_executor_is_told_by_its_manager() -> None:
+    result = ("threading.py:Condition.wait@327", "concurrent/futures/_base.py:Future.result@451", *PY_JOB)
+    waiting = times(10, "job", *result, state="IDLE")
+    manager = thread("", "concurrent/futures/process.py:wait_result_broken_or_wakeup@424", *dumps.PY_THREAD)
+    worker = thread("t_0", "concurrent/futures/thread.py:_worker@81", *dumps.PY_THREAD, state="IDLE")
+    assert elsewhere(waiting) == []
+    assert elsewhere([*waiting, manager]) == [("medium", 10)]
+    assert elsewhere([*waiting, manager, worker]) == []

@@ -371,6 +371,34 @@ def test_pool_waits_some_of_them_timed() -> None:
     assert finding.threads == 12
 
 
+def test_a_pool_without_a_holder_may_be_kept_in_another_call() -> None:
+    calling = times(3, "web", *dumps.PY_REQUESTS, "shop/pay.py:charge@9", *dumps.PY_THREAD, state="IDLE")
+    pool = ("threading.py:Condition.wait@327", "sqlalchemy/util/queue.py:QueueCommon.get@1")
+    pool = (*pool, "sqlalchemy/pool/impl.py:QueuePool._do_get@2", "shop/stock.py:get@9", *dumps.PY_THREAD)
+    waiting = times(12, "web", *pool, state="IDLE")
+    finding = one(dump([*waiting, *calling], "python"), "pool-wait-untimed")
+    assert (
+        "3 threads are in external calls in shop/pay.py:charge: if that is done with a slot in hand" in finding.detail
+    )
+    assert finding.advice[0].startswith("find who keeps slots")
+
+
+def test_who_waits_for_clients_is_not_sent_to_a_service() -> None:
+    body = ("socket.py:SocketIO.readinto@706", "werkzeug/wsgi.py:LimitedStream.readall@597", "shop/up.py:post@5")
+    made = dump(times(9, "exec", *body, "flask/app.py:Flask.wsgi_app@1511", *dumps.PY_THREAD, state="IDLE"), "python")
+    finding = one(made, "hot-external-call")
+    assert "waiting for the body of a client's request" in finding.detail
+    assert not any("look at the service" in advice for advice in finding.advice)
+    assert any("look at the clients" in advice for advice in finding.advice)
+
+
+def test_a_call_without_code_of_the_application_is_named_by_its_library() -> None:
+    made = dump(times(9, "fetch", *dumps.PY_REQUESTS, *dumps.PY_THREAD, state="IDLE"), "python")
+    finding = one(made, "hot-external-call")
+    assert finding.title.endswith("in one external call: requests, in socket.py:SocketIO.readinto")
+    assert "look at the service that is called first: these threads wait for it" in finding.advice
+
+
 def test_a_pool_without_a_holder_may_leak() -> None:
     finding = one(dump([*leases(12), *running(40)]), "pool-wait-untimed")
     assert "No thread of this dump is seen to hold a slot" in finding.detail
@@ -689,6 +717,28 @@ def test_the_command_line_says_how_many_threads_gunicorn_may_start(
     found = findings(dump(serving("gunicorn", count), "python", command=command), "request-threads-saturated")
     assert [finding.severity for finding in found] == ([severity] if severity else [])
     assert all("gunicorn may start 4 threads" in finding.detail for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("state", "count", "free", "found"),
+    [
+        ("IDLE", 8, 0, [("request-threads-saturated", "high"), ("c-call-kind-unknown", "medium")]),
+        ("ACTIVE", 8, 0, [("c-call-kind-unknown", "medium")]),  # they may compute
+        ("IDLE", 7, 0, [("c-call-kind-unknown", "info")]),
+        ("IDLE", 8, 2, [("c-call-kind-unknown", "info")]),
+    ],
+)
+def test_request_threads_in_calls_that_nothing_names(
+    state: str, count: int, free: int, found: list[tuple[str, str]]
+) -> None:
+    below = ("flask/app.py:Flask.wsgi_app@1511", *dumps.PY_THREAD)
+    taken = times(count, "exec", "shop/stock.py:get@9", *below, state=state)
+    others = times(free, "exec-f", *dumps.PY_REQUESTS, "shop/mail.py:send@3", *below, state="IDLE")
+    made = dump([*taken, *others], "python")
+    ids = {"request-threads-saturated", "c-call-kind-unknown"}
+    if free:
+        ids.discard("request-threads-saturated")  # those in another call are taken as well
+    assert [(f.id, f.severity) for f in findings(made) if f.id in ids] == found
 
 
 def test_each_server_has_a_case() -> None:

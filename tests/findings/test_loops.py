@@ -81,6 +81,53 @@ def test_loops_that_are_not_blocked_in_python(words: tuple[str, ...]) -> None:
     assert blocked([thread("t", *words, state="ACTIVE")], "python") == []
 
 
+@pytest.mark.parametrize(
+    ("below", "advice"),
+    [
+        (("asyncio/runners.py:Runner.run@118", "uvicorn/server.py:Server.run@86"), "asyncio.to_thread"),  # uvloop, in C
+        (
+            ("native:uv_run", "asyncio/runners.py:Runner.run@118", "uvicorn/server.py:Server.run@86"),
+            "asyncio.to_thread",
+        ),
+        (("trio/_core/_run.py:unrolled_run@2804", "trio/_core/_run.py:run@2531"), "trio.to_thread.run_sync"),
+        (("twisted/internet/base.py:ReactorBase.mainLoop@703",), "deferToThread"),
+    ],
+    ids=["uvloop", "uvloop-native", "trio", "twisted"],
+)
+def test_other_loops_of_python(below: tuple[str, ...], advice: str) -> None:
+    made = thread("loop", *dumps.PY_REQUESTS, "shop/api.py:profile@12", *below, "shop/main.py:<module>@9", state="IDLE")
+    (finding,) = blocked([made], "python")
+    assert finding.severity == "high"
+    assert advice in finding.advice[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("asyncio/runners.py:Runner.run@118", "uvicorn/server.py:Server.run@86", "shop/main.py:<module>@9"),
+        (
+            "selectors.py:select@1",
+            "asyncio/base_events.py:_run_once@2",
+            "asyncio/runners.py:run@3",
+            "shop/main.py:<module>@9",
+        ),
+        (
+            "trio/_core/_io_epoll.py:EpollIOManager.get_events@243",
+            "trio/_core/_run.py:run@2535",
+            "shop/main.py:<module>@9",
+        ),
+        (
+            "twisted/internet/epollreactor.py:doPoll@3",
+            "twisted/internet/base.py:ReactorBase.mainLoop@703",
+            "shop/main.py:<module>@9",
+        ),
+    ],
+    ids=["uvloop", "asyncio", "trio", "twisted"],
+)
+def test_other_loops_that_wait_for_events(words: tuple[str, ...]) -> None:
+    assert blocked([thread("loop", *words, state="IDLE")], "python") == []
+
+
 def test_without_a_state_nothing_is_guessed() -> None:
     unknown = thread("", "shop/api.py:profile@12", *HANDLE)
     assert findings(dump([unknown], "python", format="faulthandler"), "event-loop-blocked") == []

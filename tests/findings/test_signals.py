@@ -136,6 +136,14 @@ def test_who_may_hold_the_permits() -> None:
     assert "a leak" in leaked.detail
 
 
+def test_who_is_in_the_method_itself_is_more_likely_to_hold_permits() -> None:
+    beside = times(5, "exec-b", *dumps.SOCKET_READ, "com.shop.Bulkhead.other", *dumps.SERVLET, state="RUNNABLE")
+    holder = thread("exec-99", *dumps.SOCKET_READ, "com.shop.Net.read", "com.shop.Bulkhead.call", *dumps.SERVLET)
+    holder.state = "RUNNABLE"
+    (held,) = findings(dump([*permits(9), *beside, holder]), "permit-wait")
+    assert '(inferred): "exec-99" (in external calls in Net.read).' in held.detail
+
+
 def test_who_waits_for_permits_is_sent_to_their_holders() -> None:
     holders = times(2, "exec-h", *dumps.SOCKET_READ, "com.shop.Net.read", "com.shop.Bulkhead.call", *dumps.SERVLET)
     for holder in holders:

@@ -39,6 +39,11 @@ CASES: dict[str, tuple[tuple[str, ...], str, str]] = {
         "wait for a lock that is kept outside of this process",
     ),
     "class-loading-contention": (("java.lang.ClassLoader.loadClass",), "BLOCKED", "wait for a class loader"),
+    "retry-backoff": (
+        (*dumps.SLEEP, "org.springframework.retry.backoff.ThreadWaitSleeper.sleep"),
+        "TIMED_WAITING",
+        "pause before they try a failed call again",
+    ),
     "sleep-in-requests": (dumps.SLEEP, "TIMED_WAITING", "sleep while they serve a request"),
 }
 
@@ -134,6 +139,20 @@ def test_the_consumer_of_a_full_queue_is_named() -> None:
     detail = findings(made, "queue-full")[0].detail
     assert 'Taken from by "drain-1" (in external calls in SocketInputStream.socketRead0), probably (inferred' in detail
     assert "mail" not in detail
+
+
+def test_who_joins_a_queue_does_not_take_from_it() -> None:
+    put = ("threading.py:Condition.wait@327", "queue.py:Queue.put@140", "shop/orders.py:order@9", *dumps.PY_THREAD)
+    join = ("threading.py:Condition.wait@327", "queue.py:Queue.join@90", "shop/orders.py:<module>@19")
+    made = dump([*times(5, "web", *put, state="IDLE"), thread("MainThread", *join, state="IDLE")], "python")
+    assert "MainThread" not in findings(made, "queue-full")[0].detail
+
+
+def test_pauses_between_tries_are_told_once() -> None:
+    made = dump(
+        times(8, "exec", *CASES["retry-backoff"][0], "com.shop.Work.step", *dumps.SERVLET, state="TIMED_WAITING")
+    )
+    assert [f.id for f in findings(made) if f.id in {"retry-backoff", "sleep-in-requests"}] == ["retry-backoff"]
 
 
 def test_an_unknown_consumer_is_said_to_be_unknown() -> None:

@@ -20,6 +20,8 @@ PHASES = {
     "read": "waiting for the response",
     "request": "waiting for the response",
     "execute": "waiting for the result",
+    "metadata": "waiting for the metadata of a topic",
+    "read-body": "reading the body of the response",
 }
 CONNECTING = frozenset({"connect", "handshake", "login"})
 """Phases of a call before the peer has begun to work on anything."""
@@ -35,6 +37,12 @@ SILENT = (
     "The host accepts connections, but its service does not answer on them: it hangs or is overloaded, or something "
     "else listens there."
 )
+CLIENTS = {
+    "client-request-body": "waiting for the body of a client's request",
+    "client-response": "waiting until a client reads its response",
+    "client-io": "waiting for a client",
+}
+"""Systems of waits for those who called this process: what they do there."""
 MILDER: dict[Severity, Severity] = {"critical": "high", "high": "medium", "medium": "low"}
 SENDING = frozenset({"write", "send"})
 """Phases in which the peer has to take something, and not to say something."""
@@ -103,6 +111,8 @@ def _hot_call(facts: Facts, call: HotCall) -> Finding:
     phases = dict.fromkeys(PHASES.get(group.phase or "read", group.phase or "") for group in call.groups)
     name = main.integration.name if main.integration else "network call"
     system = (main.integration.system or "") if main.integration else ""
+    if system in CLIENTS:
+        phases, system = {CLIENTS[system]: None}, ""
     parts = [f"{system.upper()}, {name}" if system and system.lower() not in name.lower() else name, *phases]
     detail = f"{', '.join(parts)}; {timeout_words(facts, main)}."
     if main.phase == "connect":
@@ -127,13 +137,19 @@ def _hot_call(facts: Facts, call: HotCall) -> Finding:
     limits = [f"{knob['knob']} (default: {knob['default']})" for knob in profile.get("pool", ())]
     if limits and any(pool.name == (main.integration and main.integration.id) for pool in facts.waits.pools):
         advice.append(f"limit the calls, so that one silent peer cannot take every thread: {limits[0]}")
-    advice.append(
-        f"look at the service behind {short(main.caller or main.blocking_frame)} first: these threads wait for it"
-    )
+    place = short(main.caller) if main.caller else f"{name}, in {short(main.blocking_frame)}"
+    if main.integration and main.integration.system in CLIENTS:
+        advice.append(
+            "look at the clients: slow networks, and attacks that send or read little by little; a proxy that buffers "
+            "requests and responses keeps both away"
+        )
+    else:
+        behind = f"behind {place}" if main.caller else "that is called"
+        advice.append(f"look at the service {behind} first: these threads wait for it")
     return facts.finding(
         "hot-external-call",
         call.severity,
-        f"{of_crew(call.threads, crew)} are in one external call: {short(main.caller or main.blocking_frame)}",
+        f"{of_crew(call.threads, crew)} are in one external call: {place}",
         detail,
         call.threads,
         advice,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from threaddump.findings.facts import Facts, short
+from threaddump.findings.facts import Crew, Facts, short
 from threaddump.report import Evidence, Finding
+
+CREW_SIZE = 8
+"""Smaller crews are full too often to mean anything."""
+NEARLY_ALL = 0.9
 
 
 def truncated_input(facts: Facts) -> Iterable[Finding]:
@@ -32,32 +36,49 @@ def truncated_input(facts: Facts) -> Iterable[Finding]:
     )
 
 
-def c_call_kind_unknown(facts: Facts) -> Iterable[Finding]:
-    """Python threads stand in C calls that no frame names: they may wait for a lock, for a peer, or compute."""
-    if facts.dump.family != "python" or facts.dump.profile is not None:
-        return  # a profile does not tell what runs from what waits
+def in_c_calls(facts: Facts) -> list[int]:
+    """Python threads whose innermost frame is the application's, at a line that calls C code, or computes."""
+    if facts.dump.family != "python":
+        return []
     keys = facts.classifier.key
-    threads = [
+    return [
         index
         for index, (thread, verdict) in enumerate(zip(facts.dump.threads, facts.verdicts, strict=True))
         if verdict.kind == "unknown"
         and not thread.virtual  # a task or a greenlet stands in Python code: what it awaits is no call into C
         and verdict.app_frames
-        and index not in facts.waits.graph.convoy_of
         and keys(thread.stack[0]) == verdict.app_frames[0]
     ]
+
+
+def _taken(crew: Crew, threads: Sequence[int]) -> bool:
+    """Whether nearly all of a crew of some size are among these threads."""
+    size = len(crew.members)
+    return size >= CREW_SIZE and len({*crew.members}.intersection(threads)) >= size * NEARLY_ALL
+
+
+def c_call_kind_unknown(facts: Facts) -> Iterable[Finding]:
+    """Python threads stand in C calls that no frame names: they may wait for a lock, for a peer, or compute."""
+    if facts.dump.profile is not None:
+        return  # a profile does not tell what runs from what waits
+    threads = [index for index in in_c_calls(facts) if index not in facts.waits.graph.convoy_of]
     if not threads:
         return
+    full = next((crew for crew in facts.crews if crew.request and _taken(crew, threads)), None)
     places = Counter(short(facts.verdicts[index].caller) for index in threads)
     where = ", ".join(f"{place} ({count})" for place, count in places.most_common(3))
     one = len(threads) == 1
+    all_of = ""
+    if full is not None:
+        nearly = "nearly " * (not {*full.members}.issubset(threads))
+        all_of = f" Whatever it is, it takes {nearly}all {full.words}."
     yield facts.finding(
         "c-call-kind-unknown",
-        "info",
+        "medium" if full is not None else "info",
         f"{len(threads)} thread{' is' if one else 's are'} in {'a call' if one else 'calls'} whose kind this dump "
         "does not show",
         f"At {where}{', and others' if len(places) > 3 else ''}. A call into C leaves no frame of its own: a lock, a "
-        "driver of a database, a sleep and a computation look the same.",
+        f"driver of a database, a sleep and a computation look the same.{all_of}",
         threads,
         [
             "the C frames, which tell: py-spy dump --native --pid PID",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from threaddump.findings.facts import Facts, short
-from threaddump.findings.runtime import stacks
+from threaddump.findings.facts import Facts, of_crew, short
+from threaddump.findings.runtime import stacks, threads_with
 from threaddump.report import Finding
 
 WORKERS = frozenset(
@@ -34,6 +35,8 @@ FUTURES = frozenset(
     }
 )
 """Entries of a wait for a task's result. A latch is none: anything may count it down."""
+PROCESS = "multiprocessing/process.py:_bootstrap"
+"""Stands below the worker of a process."""
 
 
 def executor_starved(facts: Facts) -> Iterable[Finding]:
@@ -82,9 +85,94 @@ def _starved(facts: Facts, name: str, team: Sequence[int], workers: set[int], wa
         detail,
         team,
         [
-            "give the inner tasks an executor of their own, or chain them instead of waiting (thenCompose, callbacks)",
+            "give the inner tasks an executor of their own, or chain them instead of waiting "
+            f"({'add_done_callback' if facts.dump.family == 'python' else 'thenCompose, callbacks'})",
             "bound the wait: get() or result() with a timeout turns a standstill into an error",
             "a restart helps until the executor is full again; more threads only move the limit",
         ],
         group=facts.groups[facts.group_of[team[0]]].id,
+    )
+
+
+@dataclass(slots=True, frozen=True)
+class Elsewhere:
+    """A way to let other processes do the work: what waits for its results, and what is to say about that."""
+
+    entries: frozenset[str]
+    words: str
+    means: str
+    advice: tuple[str, ...]
+    many: int
+    """Threads from which on it is more than usual, if most of those that could work are among them."""
+    like_threads: str = ""
+    """The loop of a worker of a pool of threads, whose callers have the same frames."""
+    shown_by: str = ""
+    """The entry of the thread that manages the other processes, where the frames of the callers do not tell."""
+
+
+ELSEWHERE = (
+    Elsewhere(
+        frozenset({"py.mp.pool.get", "py.mp.pool.join"}),
+        "a pool of processes",
+        "The work is done in child processes, which this dump does not show: they may be slow, stuck or dead. A worker "
+        "of multiprocessing.Pool that is killed takes its task along, and nobody is told.",
+        ("dump the children too: py-spy dump --subprocesses --pid PID", "bound the wait: get(timeout=)"),
+        10,
+        like_threads="multiprocessing/pool.py:worker",
+    ),
+    Elsewhere(
+        frozenset({"py.future.result", "py.future.wait"}),
+        "a pool of processes",
+        "A ProcessPoolExecutor does the work in child processes, which this dump does not show: they may be slow or "
+        "stuck.",
+        ("dump the children too: py-spy dump --subprocesses --pid PID", "bound the wait: result(timeout=)"),
+        10,
+        like_threads="concurrent/futures/thread.py:_worker",
+        shown_by="py.ppe.manager",
+    ),
+    Elsewhere(
+        frozenset({"py.celery.result"}),
+        "queued tasks",
+        "Workers behind a queue run them: they may be busy, stuck or gone. If these threads are such workers "
+        "themselves, the tasks that they wait for may need the places that they take: then none of them ever ends.",
+        (
+            "what the workers do, and how long the queue is: celery -A APP inspect active",
+            "in a task: a chain or a chord instead of get(); elsewhere: get(timeout=), and answer without the result",
+        ),
+        5,
+    ),
+)
+
+
+def work_elsewhere(facts: Facts) -> Iterable[Finding]:
+    """Threads wait for what other processes compute: what is stuck there is not in this dump.
+
+    A pool of threads has the same frames for its callers as one of processes: where the dump has a worker of the
+    first, nothing is said.
+    """
+    ids = [verdict.entry.id if verdict.entry is not None else "" for verdict in facts.verdicts]
+    for kind in ELSEWHERE:
+        waiting = [index for index, id in enumerate(ids) if id in kind.entries]
+        if len(waiting) < 3 or (kind.shown_by and kind.shown_by not in ids):
+            continue
+        if not kind.like_threads or not _workers(facts, kind.like_threads):
+            yield _elsewhere(facts, kind, waiting)
+
+
+def _workers(facts: Facts, loop: str) -> list[int]:
+    """Threads of this process in the loop of a pool's worker: the workers of processes have the same."""
+    return threads_with(facts, lambda keys: loop in keys and PROCESS not in keys)
+
+
+def _elsewhere(facts: Facts, kind: Elsewhere, waiting: Sequence[int]) -> Finding:
+    callers = dict.fromkeys(short(facts.verdicts[index].caller) for index in waiting if facts.verdicts[index].caller)
+    untimed = all(facts.verdicts[index].timed is False for index in waiting)
+    return facts.finding(
+        "work-in-other-processes",
+        "medium" if len(waiting) >= kind.many and facts.takes_most(waiting) else "low",
+        f"{of_crew(waiting, facts.crew(waiting))} wait for results of {kind.words}{', without a timeout' * untimed}",
+        f"They wait in {', '.join(list(callers)[:3]) or 'unknown callers'}. {kind.means}",
+        waiting,
+        kind.advice,
+        group=facts.groups[facts.group_of[waiting[0]]].id,
     )

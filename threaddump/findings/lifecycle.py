@@ -176,3 +176,25 @@ def shutdown_in_progress(facts: Facts) -> Iterable[Finding]:
             threads,
             [advice],
         )
+
+
+def queue_not_drained(facts: Facts) -> Iterable[Finding]:
+    """A process of ``multiprocessing`` ends only when all that it put into its queues is written to their pipes."""
+    threads = [i for i, v in enumerate(facts.verdicts) if v.entry is not None and v.entry.id == "py.mp.queue.flush"]
+    if not threads:
+        return
+    feeders = threads_with(facts, lambda keys: "multiprocessing/queues.py:_feed" in keys)
+    yield facts.finding(
+        "queue-not-drained",
+        "medium",
+        "the process cannot end: what it has put into a multiprocessing.Queue is not read",
+        "A pipe holds about 64 KiB; the rest waits in the QueueFeederThread until somebody takes from the queue. A "
+        "parent that joins this process before it has read the queue waits for ever, and so does this one.",
+        [*threads, *feeders],
+        [
+            "take everything from the queue before join(), as the documentation of multiprocessing asks for",
+            "if what is left may be lost: queue.cancel_join_thread() in the child",
+        ],
+        ["read the queue empty in the process that holds its other end, or kill this one: what it put is lost then"],
+        group=facts.groups[facts.group_of[threads[0]]].id,
+    )

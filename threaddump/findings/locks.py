@@ -206,7 +206,7 @@ def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
             (f"{lock.owner_unknown}." if waiting is not None else f"{lock.id}: {lock.owner_unknown}.")
             + _FAIR * lock.class_name.endswith("$FairSync"),
             threads,
-            [_WITH_OWNERS if printed else _WHO_CHANGES],
+            [_WITH_OWNERS] if printed else [*_other_processes(facts, threads), _WHO_CHANGES],
             group=facts.groups[facts.group_of[threads[0]]].id if threads else None,
         )
 
@@ -214,6 +214,23 @@ def lock_owner_unknown(facts: Facts) -> Iterable[Finding]:
 _FAIR = " The lock is fair: each time it changes hands, the next thread in line has to wake up first."
 _WITH_OWNERS = "take the next dump with the owners: jcmd PID Thread.print -l"
 _WHO_CHANGES = "take three dumps, seconds apart: a lock that changes hands shows other waiters each time"
+
+
+def _other_processes(facts: Facts, threads: Sequence[int]) -> list[str]:
+    """Where to look for the holder of a lock that several processes share."""
+    entry = facts.verdicts[threads[0]].entry if threads else None
+    system = entry.system if entry is not None else None
+    if system == "distributed-lock":
+        return [
+            "the holder may be another instance: ask the service that keeps the lock who has it (Redis: GET and PTTL "
+            "of its key)",
+            "give the lock an expiry, and the wait a timeout: without an expiry it outlives a holder that has died",
+        ]
+    if system == "sqlite":
+        return ["which connection keeps a transaction open: lsof FILE names the processes, their dumps the threads"]
+    if system == "file-lock":
+        return ["which process holds the file: lslocks, or fuser -v FILE; give the wait a timeout"]
+    return []
 
 
 def _wanting(facts: Facts, lock: str) -> list[int]:

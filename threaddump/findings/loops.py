@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from threaddump.classify import WANTS_GIL
 from threaddump.findings.facts import KIND_WORDS, Facts, of_crew, short
@@ -11,6 +12,15 @@ from threaddump.findings.runtime import BLOCKED, Shared, stacks
 from threaddump.report import Finding, Severity
 
 CALLBACK, ASYNCIO = "asyncio/events.py:_run", "asyncio/base_events.py:_run_once"
+RUNNER = "asyncio/runners.py:run"
+"""Stands directly below the coroutines where the loop is written in C, as uvloop is."""
+OFF_THE_LOOP = {
+    "trio/_core/_run.py:unrolled_run": "await trio.to_thread.run_sync(...)",
+    "twisted/internet/base.py:mainLoop": "twisted.internet.threads.deferToThread(...)",
+}
+"""How other loops than asyncio's hand a call to a thread, by the frame that runs everything."""
+LOOPS = frozenset(OFF_THE_LOOP)
+"""They call what they run, and also what waits for events, which is idle."""
 TRANSPORTS = (
     "asyncio/selector_events.py:",
     "asyncio/sslproto.py:",
@@ -59,7 +69,13 @@ def event_loop_blocked(facts: Facts) -> Iterable[Finding]:
 
 def _runs_callback(keys: Sequence[str]) -> bool:
     """Whether a callback or a task's step is being run, as opposed to the loop that selects."""
-    return any(key == CALLBACK and keys[index + 1] == ASYNCIO for index, key in enumerate(keys[:-1]))
+    python = [key for key in keys if not key.startswith("native:")]
+    return any(
+        (above == CALLBACK and below == ASYNCIO)
+        or (below == RUNNER and not above.startswith("asyncio/"))
+        or below in LOOPS
+        for above, below in pairwise(python)
+    )
 
 
 def _blocks(facts: Facts, index: int, shared: Shared) -> bool:
@@ -101,8 +117,12 @@ def _blocked(facts: Facts, threads: list[int], sure: bool) -> Finding:
         advice += "or a thread: gevent.get_hub().threadpool.apply(...)"
         find = "how long it may take: GEVENT_MAX_BLOCKING_TIME (0.1 seconds unless set)"
     elif facts.dump.family == "python":
-        advice = "await an asynchronous form of the call, or move it off the loop: await asyncio.to_thread(...)"
+        keys = [facts.classifier.key(frame) for frame in facts.dump.threads[threads[0]].stack]
+        off = next((words for loop, words in OFF_THE_LOOP.items() if loop in keys), "await asyncio.to_thread(...)")
+        advice = f"await an asynchronous form of the call, or move it off the loop: {off}"
         find = "find such calls early: PYTHONASYNCIODEBUG=1 logs callbacks that take longer than 100 ms"
+        if LOOPS.intersection(keys):
+            find = "one dump is one moment: see in a second one that it is the same call"
     else:
         advice = "hand blocking calls to a pool of workers (subscribeOn a boundedElastic scheduler, executeBlocking)"
         find = "find such calls early: BlockHound in tests, Vert.x's blocked thread checker"

@@ -106,7 +106,8 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
             f"(inferred: {pool.reason})."
         )
     elif not pool.again:
-        detail += "No thread of this dump is seen to hold a slot: a leak, or the holders wait elsewhere."
+        detail += "No thread of this dump is seen to hold a slot: a leak, or the holders do something else meanwhile."
+        detail += _may_hold(facts, pool)
     advice = []
     if pool.again:
         has = "holds one already and wants" if len(pool.again) == 1 else "hold one already and want"
@@ -120,8 +121,13 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
         )
     elif not holders:
         logged = knobs(profile, ("leak",))
+        closes = (
+            "finally or try-with-resources closes them"
+            if facts.dump.family == "jvm"
+            else "with or finally gives them back"
+        )
         advice.append(
-            "find who does not give back: close connections in finally or try-with-resources"
+            f"find who keeps slots: taken where no {closes}, or kept while something else is done"
             + (f"; {logged[0]}" if logged else "")
         )
     recovery = list(profile.get("recovery", ()))
@@ -151,3 +157,18 @@ def _exhausted(facts: Facts, pool: PoolJoin) -> Finding:
         recovery,
         facts.groups[facts.group_of[pool.waiters[0]]].id,
     )
+
+
+def _may_hold(facts: Facts, pool: PoolJoin) -> str:
+    """Which threads of the same crew may keep a slot while they are in a call of another kind; nothing shows it."""
+    crew = facts.crew(pool.waiters)
+    members = set(crew.members if crew is not None else range(len(facts.verdicts))).difference(pool.waiters)
+    calls = [group for group in facts.groups if group.kind == "external-call"]
+    inside = {group.id: [index for index in facts.members[group.id] if index in members] for group in calls}
+    group = max(calls, key=lambda call: len(inside[call.id]), default=None)
+    threads = inside[group.id] if group is not None else []
+    if group is None or not threads:
+        return ""
+    others = "1 thread is" if len(threads) == 1 else f"{len(threads)} threads are"
+    where = short(group.caller or group.blocking_frame)
+    return f" {others} in external calls in {where}: if that is done with a slot in hand, they hold them."

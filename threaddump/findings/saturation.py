@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from threaddump.findings.completeness import CREW_SIZE, NEARLY_ALL, in_c_calls
 from threaddump.findings.facts import KIND_WORDS, Crew, Facts, place_words
 from threaddump.findings.runtime import stacks
 from threaddump.findings.signals import at_work, named
 from threaddump.groups import QUIET
 from threaddump.report import Finding
 
-CREW_SIZE = 8
-"""Smaller crews are full too often to mean anything."""
 STUCK = frozenset({"external-call", "pool-wait", "lock-wait", "queue-put", "io"})
 
 
@@ -54,17 +53,20 @@ def request_threads_saturated(facts: Facts) -> Iterable[Finding]:
     graph = facts.waits.graph
     # Who waits behind an idle owner queues for its place (accept, poll): free as the owner is.
     followers = graph.behind(index for index in graph.waiters if facts.verdicts[index].kind in QUIET)
+    off_cpu = {index for index in in_c_calls(facts) if facts.dump.threads[index].state == "IDLE"}
     for crew in facts.crews:
         if 2 * sum(index in followers for index in crew.members) > len(crew.members):
             continue
         kinds = Counter(facts.verdicts[index].kind for index in crew.members)
-        stuck = sum(kinds[kind] for kind in STUCK) + (kinds["sync-wait"] + kinds["sleep"] if crew.request else 0)
+        stuck = sum(kinds[kind] for kind in STUCK)
+        if crew.request:
+            stuck += kinds["sync-wait"] + kinds["sleep"] + len(off_cpu.intersection(crew.members))
         server = _server(facts, crew)
         if len(crew.members) < _full_from(crew, server):
             continue  # small, or a pool that may still grow
-        if kinds["idle"] > len(crew.members) * 0.02 or stuck < len(crew.members) * 0.9:
+        if kinds["idle"] > len(crew.members) * 0.02 or stuck < len(crew.members) * NEARLY_ALL:
             continue
-        yield _saturated(facts, crew, kinds, stuck, server)
+        yield _saturated(facts, crew, kinds, stuck, server, off_cpu)
 
 
 def _full_from(crew: Crew, server: Server | None) -> int:
@@ -103,12 +105,15 @@ def _server(facts: Facts, crew: Crew) -> Server | None:
     return _gunicorn(facts.dump.command) if name == "gunicorn" else SERVERS.get(name)
 
 
-def _saturated(facts: Facts, crew: Crew, kinds: Counter[str], stuck: int, server: Server | None) -> Finding:
+def _saturated(
+    facts: Facts, crew: Crew, kinds: Counter[str], stuck: int, server: Server | None, off_cpu: Collection[int]
+) -> Finding:
     size = len(crew.members)
     label = f"{crew.words}{crew.size_words}"
     who = f"all {size} {label} wait" if stuck == size else f"{stuck} of {size} {label} wait"
     parts = ", ".join(f"{count} {KIND_WORDS.get(kind, kind)}" for kind, count in kinds.most_common())
-    threads = [index for index in crew.members if facts.verdicts[index].kind in STUCK | {"sync-wait", "sleep"}]
+    waiting = STUCK | {"sync-wait", "sleep"}
+    threads = [index for index in crew.members if facts.verdicts[index].kind in waiting or index in off_cpu]
     cut = facts.cut(threads)
     used, words = _cpu(facts, crew, kinds["running"])
     title = who if kinds["idle"] else f"{who} and none is free"

@@ -28,20 +28,20 @@ RESULTS = FUTURES | {"jvm.sync.guava-cache"}
 
 
 def at_work(facts: Facts, waiters: Sequence[int]) -> list[int]:
-    """Threads that do something in the classes in which the others wait: one of them may end the wait."""
+    """Threads that do something in the classes in which the others wait: one of them may end the wait.
+
+    Those in the very methods in which the others wait, if there are any: they are past that place, or before it.
+    """
     classes = {home(verdict.caller) for index in waiters if (verdict := facts.verdicts[index]).caller}
+    methods = {verdict.app_frames[0] for index in waiters if (verdict := facts.verdicts[index]).app_frames}
     waiting = {facts.group_of[index] for index in waiters}
     found = []
     for index, verdict in enumerate(facts.verdicts):
-        if (
-            verdict.kind in {"idle", "runtime", "unknown"}
-            or facts.group_of[index] in waiting
-            or is_parked_main(verdict)
-        ):
+        if verdict.kind in {"idle", "runtime"} or facts.group_of[index] in waiting or is_parked_main(verdict):
             continue
         if any(home(frame) in classes for frame in verdict.app_frames):
             found.append(index)
-    return found
+    return [index for index in found if not methods.isdisjoint(facts.verdicts[index].app_frames)] or found
 
 
 def named(facts: Facts, threads: Sequence[int]) -> str:

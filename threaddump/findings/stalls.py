@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from threaddump.classify import Verdict
 from threaddump.findings.calls import UNREACHABLE, hot_calls
 from threaddump.findings.facts import KIND_WORDS, Facts, home, of_crew, short
 from threaddump.report import Finding, Group, Severity
@@ -146,6 +147,18 @@ STALLS = (
         entries=("jvm.classload",),
     ),
     Stall(
+        "retry-backoff",
+        frozenset({"sleep"}),
+        "pause before they try a failed call again",
+        "The calls fail: refused, answered with an error, or limited in their rate. Retries keep the threads, and load "
+        "a service that is in trouble already.",
+        (
+            "which error: the log, or one call by hand; the service that is called is the cause",
+            "few retries, with a limit for the whole request, and a circuit breaker before the call",
+        ),
+        phases=frozenset({"backoff"}),
+    ),
+    Stall(
         "sleep-in-requests",
         frozenset({"sleep"}),
         "sleep while they serve a request",
@@ -179,15 +192,18 @@ def stalled(facts: Facts) -> Iterable[Finding]:
 @lru_cache(maxsize=1)
 def stalls(facts: Facts) -> list[Stalled]:
     """The rows of the table that this dump shows."""
-    all_found = []
+    all_found: list[Stalled] = []
+    told: set[int] = set()
     hot = {group.id for call in hot_calls(facts) for group in call.groups}
     for stall in STALLS:
         groups = [g for g in facts.groups if _fits(facts, stall, g) and (stall.hot_too or g.id not in hot)]
         threads = [i for group in groups for i in facts.members[group.id] if not _elsewhere(facts, stall, i)]
         if stall.requests_only:
             threads = [index for index in threads if index in facts.request_threads]
+            threads = [index for index in threads if index not in told]  # those that try again are told already
         severity = _severity(facts, stall, threads)
         if severity is not None:
+            told.update(threads)
             all_found.append(Stalled(stall, severity, tuple(groups), tuple(threads)))
     return all_found
 
@@ -247,7 +263,12 @@ def _consumer(facts: Facts, groups: Sequence[Group], producers: Sequence[int]) -
     found = []
     for index, verdict in enumerate(facts.verdicts):
         root = _root(facts, index)
-        if verdict.kind in {"idle", "runtime", "queue-put"} or root in roots or facts.crew_names[index] in crews:
+        if (
+            verdict.kind in {"idle", "runtime", "queue-put"}
+            or _joins(verdict)
+            or root in roots
+            or facts.crew_names[index] in crews
+        ):
             continue
         if root and home(root) in classes:
             doing = f"{KIND_WORDS.get(verdict.kind, verdict.kind)} in {short(verdict.blocking_frame)}"
@@ -255,6 +276,11 @@ def _consumer(facts: Facts, groups: Sequence[Group], producers: Sequence[int]) -
     if not found:
         return "Who takes from it is not to be told from this dump."
     return f"Taken from by {', '.join(found[:3])}, probably (inferred: its code is where the queue is filled)."
+
+
+def _joins(verdict: Verdict) -> bool:
+    """Whether the thread waits until a queue has been worked off."""
+    return verdict.entry is not None and verdict.entry.id.endswith(".queue.join")
 
 
 def _root(facts: Facts, index: int) -> str:

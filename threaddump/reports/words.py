@@ -59,9 +59,10 @@ WAITING_KINDS = tuple(kind for kind in KINDS if kind not in (*QUIET_KINDS, *_MIL
 
 _PHASES = {
     "read": "waiting for the response",
-    "read-body": "reading the response",
+    "read-body": "reading a body",
     "request": "in a request",
     "execute": "executing a statement",
+    "metadata": "waiting for the metadata of a topic",
     "connect": "connecting",
     "resolve": "looking up a host name",
     "handshake": "in the TLS handshake",
@@ -769,7 +770,7 @@ def duplicate_words(dump: DumpReport) -> str:
     if dump.taken_at is None:
         return (
             f"Identical to {first}, and the format prints no time: the same dump given twice, or nothing has moved. "
-            "Not repeated here."
+            f"If it was taken seconds later, what waits in {first} is stuck. Not repeated here."
         )
     return f"The same dump as {first}: not repeated here."
 

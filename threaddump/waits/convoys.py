@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from types import MappingProxyType
 
 from threaddump.classify import Verdict
@@ -27,6 +27,12 @@ LOGGING = "py-logging"
 CONVOY = 3
 """Threads at one line before it is called a convoy."""
 _LOCK_CLASSES = ("asyncio/locks.py", "/threading.py", "multiprocessing/synchronize.py")
+KEPT_ELSEWHERE = {
+    "distributed-lock": "distributed lock",
+    "file-lock": "file lock",
+    "sqlite": "lock of an SQLite database",
+}
+"""Systems of locks that several processes share, and what these are called."""
 Place = tuple[str | None, str, int | None]
 """File, function and line."""
 _LOCK_METHODS = frozenset({"Lock.acquire", "Semaphore.acquire", "_ContextManagerMixin.__aenter__"})
@@ -269,11 +275,13 @@ def _labels(dump: Dump, threads: Sequence[int]) -> str:
 
 
 def _at_one_line(dump: Dump, verdicts: Sequence[Verdict], told: Collection[int] = ()) -> list[Convoy]:
-    found = _logging(verdicts) + _importing(dump, verdicts)
+    found = _logging(dump, verdicts) + _importing(dump, verdicts) + _elsewhere(dump, verdicts)
     by_line: dict[object, list[int]] = defaultdict(list)
     for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
         # What a C call does is not visible (unknown), or native frames show that it takes a lock.
-        if verdict.kind not in {"unknown", "lock-wait"} or verdict.library == LOGGING or _system(verdict) == "import":
+        if verdict.kind not in {"unknown", "lock-wait"} or verdict.library == LOGGING:
+            continue
+        if _system(verdict) == "import" or _system(verdict) in KEPT_ELSEWHERE:
             continue
         if index in told:
             continue
@@ -289,6 +297,33 @@ def _at_one_line(dump: Dump, verdicts: Sequence[Verdict], told: Collection[int] 
     for waiters in by_line.values():
         convoy = _convoy(dump, verdicts, waiters) if len(waiters) >= CONVOY else None
         if convoy is not None:
+            found.append(convoy)
+    return found
+
+
+def _elsewhere(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
+    """Threads that want a lock which a file or a service keeps, by the application's line that takes it.
+
+    The holder may be of another process, but is often past that line in this one.
+    """
+    by_place: dict[tuple[Frame, str], list[int]] = defaultdict(list)
+    for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True)):
+        system = _system(verdict)
+        if verdict.kind == "lock-wait" and system in KEPT_ELSEWHERE:
+            place = _taking(dump, thread, verdict)
+            if place is not None and place.line is not None:
+                by_place[place, system].append(index)
+    found = []
+    for (place, system), waiters in by_place.items():
+        convoy = _convoy(dump, verdicts, waiters, place) if len(waiters) >= CONVOY else None
+        if convoy is not None:
+            what = KEPT_ELSEWHERE[system]
+            convoy.lock = f"{what} taken in {place.function}"
+            convoy.reason = convoy.reason.replace("take a lock", f"take a {what}", 1).replace(
+                "CPython records no owner", "another process may hold it", 1
+            )
+            if convoy.owner is not None:
+                convoy.reason += " (but another process may hold it)"
             found.append(convoy)
     return found
 
@@ -392,12 +427,17 @@ def _in_class(dump: Dump, verdicts: Sequence[Verdict], place: Frame, waiters: se
     ]
 
 
-def _logging(verdicts: Sequence[Verdict]) -> list[Convoy]:
+def _logging(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
     """Waiting for a handler's lock: the holder is the thread inside ``emit`` or ``flush`` of a handler."""
     waiters = [i for i, v in enumerate(verdicts) if v.kind == "lock-wait" and v.library == LOGGING]
     if not waiters:
         return []
-    writing = [i for i, v in enumerate(verdicts) if v.library == LOGGING and v.kind in {"io", "external-call"}]
+    writing = [
+        index
+        for index, (thread, verdict) in enumerate(zip(dump.threads, verdicts, strict=True))
+        if (verdict.library == LOGGING and verdict.kind in {"io", "external-call"})
+        or (verdict.kind not in QUIET and index not in waiters and _emits(thread))
+    ]
     return [
         Convoy(
             id="logging:handler",
@@ -410,6 +450,15 @@ def _logging(verdicts: Sequence[Verdict]) -> list[Convoy]:
             else f"CPython records no owner; {len(writing)} threads are inside a handler's write",
         )
     ]
+
+
+def _emits(thread: Thread) -> bool:
+    """Whether the thread is inside the ``emit`` of a handler, whoever wrote that: its ``handle`` holds the lock."""
+    names = [(frame.function.rpartition(".")[2], frame.file or "") for frame in thread.stack]
+    return any(
+        above[0] == "emit" and below[0] == "handle" and below[1].endswith("logging/__init__.py")
+        for above, below in pairwise(names)
+    )
 
 
 def _importing(dump: Dump, verdicts: Sequence[Verdict]) -> list[Convoy]:
