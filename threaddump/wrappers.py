@@ -247,7 +247,7 @@ class Streams:
         self._root.add(layers)
         self._streams: dict[Key, _Stream] = {}
         self._last: _Stream | None = None
-        self._pieces: dict[Key, NumberedLine] = {}
+        self._pieces: dict[Key, tuple[int, bytearray]] = {}
         self._ready: deque[_Stream] = deque()
         self._waiting = 0
 
@@ -294,7 +294,7 @@ class Streams:
             return True
         pieces, self._pieces = self._pieces, {}
         for key, (number, line) in pieces.items():
-            self._add(self._streams.get(key) or self._stream([], key), number, line)
+            self._add(self._streams.get(key) or self._stream([], key), number, bytes(line))
         held = [stream for stream in self._streams.values() if stream.held is not None]
         for stream in held:
             self._add(stream, 0, b"")
@@ -321,11 +321,12 @@ class Streams:
             if part:
                 key = (*key, part)
             if more or key in self._pieces:
-                number, begun = self._pieces.pop(key, (number, b""))
-                line = begun + (line.rstrip(b"\r\n") if more else line)
-                if more and len(line) < PARTIAL:
-                    self._pieces[key] = number, line
+                number, whole = self._pieces.setdefault(key, (number, bytearray()))
+                whole += line.rstrip(b"\r\n") if more else line
+                if more and len(whole) < PARTIAL:
                     return
+                del self._pieces[key]
+                line = bytes(whole)
 
     def _stream(self, layers: list[tuple[Layer, Key]], key: Key) -> _Stream:
         stream = self._streams.get(key) if key or self._last is None else self._last

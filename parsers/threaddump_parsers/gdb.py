@@ -55,7 +55,8 @@ _CURRENT = re.compile(rb"\[Current thread is \d{1,9} \((?:Thread 0x[0-9a-f]{1,16
 _TRACEBACK = b"Traceback (most recent call first):"
 _NO_FRAME = b"Unable to locate python frame"
 _PYTHON = re.compile(
-    rb"Traceback \(most recent call first\):|Unable to locate python frame|#\d+ +(?:Frame 0x|.*\b_?PyEval_)", re.DOTALL
+    rb"Traceback \(most recent call first\):|Unable to locate python frame|#\d++ ++(?:Frame 0x|.*\b_?PyEval_)",
+    re.DOTALL,
 )
 """Lines that only a Python process has."""
 _AHEAD, _THREAD_LINES = 2000, 200
@@ -94,7 +95,7 @@ def claims(line: bytes) -> bool:
 def parse(lines: Lines) -> Iterator[Dump]:
     """Read a stretch of dumps; nothing where no line shows that the process runs Python."""
     # In the midst of what was refused at its first thread, only this thread is looked at.
-    within = any(line.startswith(b"#") for _, line in lines.last)
+    within = any(line.startswith((b"#", b"Thread ")) for _, line in lines.last)
     for number, (_, line) in enumerate(lines.peek(_THREAD_LINES if within else _AHEAD)):
         if within and number and _THREAD.fullmatch(clean(line)) is not None:
             return
@@ -128,6 +129,8 @@ class _Reader(DumpReader):
         """The address of the Python frame printed last: several C functions in a row show the same one."""
         self._lock: tuple[bytes | None, Lock] | None = None
         """The lock that the C frames on top of the thread take, and by which method."""
+        self._natives = 0
+        """So many frames on top of the thread are known to be C's."""
         self._unsure: list[tuple[Thread, Lock]] = []
         self._locks: dict[str, Lock] = {}
         self._programs: set[str] = set()
@@ -149,7 +152,7 @@ class _Reader(DumpReader):
             name = text(header[2] or b"")
             self.add_thread(Thread(name, number, native_id=tid), str(tid))
             self._programs.add(name)
-            self._last, self._lock = b"", None
+            self._last, self._lock, self._natives = b"", None, 0
             return True
         died = _DIED.fullmatch(plain)
         if died is not None:
@@ -226,7 +229,8 @@ class _Reader(DumpReader):
             self._add_built_in(number, body)
             return True
         function, blank, arguments = body.partition(b" (")
-        python = _REPR.search(body)
+        shown = body.find(b"Frame 0x")
+        python = _REPR.match(body, shown) if shown >= 0 else None
         if python is not None and (function.startswith(b"Frame 0x") or b"PyEval_" in function):
             self._add_python(number, python)
             return True
@@ -278,7 +282,9 @@ class _Reader(DumpReader):
 
     def _takes_first(self) -> bool:
         """Whether no Python frame stands above: else the lock was taken by a function that went on."""
-        return all(frame.native for frame in self.stack)
+        while self._natives < len(self.stack) and self.stack[self._natives].native:
+            self._natives += 1
+        return self._natives == len(self.stack)
 
     def _add(self, number: int, function: str, file: str | None, line: int | None, *, native: bool) -> None:
         key = function, file, line, native

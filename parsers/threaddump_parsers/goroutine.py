@@ -53,7 +53,7 @@ MAX_COUNTED = 500_000
 # position := tab file ":" line [" +0x" offset] [" fp=" .. " sp=" .. " pc=" ..]
 _HEADER = re.compile(
     rb"goroutine (\d{1,19})(?: gp=\S{1,40} m=\S{1,20}(?: mp=\S{1,40})?)? \[([^\[\]{}]{1,100}?)(?:,? labels:\{.*\})?\]"
-    rb"(?: ?\{.*\})?:"
+    rb"(?: ?\{(?s:.*+)(?<=\}:)|:)"
 )
 _STATUS = re.compile(
     r"(?P<reason>[^,]*?)(?P<flags>(?: \((?:leaked|scan|durable)\))*)"

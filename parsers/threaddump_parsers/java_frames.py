@@ -20,7 +20,7 @@ from threaddump_parsers.model import Frame
 
 _GENERATED = (
     (re.compile(r"\$\$Lambda(?:\$\d+)?(?:[/+](?:0x)?[0-9a-fA-F]+)?"), "$$Lambda"),
-    (re.compile(r"(LambdaForm\$\w+|[/+])(?:0x)?[0-9a-fA-F]{5,}(?=\.)"), r"\1"),
+    (re.compile(r"([/+])(?:0x)?[0-9a-fA-F]{5,}+(?=\.)"), r"\1"),
     (re.compile(r"\$Proxy\d+"), "$Proxy"),
     (re.compile(r"(Generated(?:Serialization)?(?:Method|Constructor)Accessor)\d+"), r"\1"),
     (re.compile(r"(\$\$(?:EnhancerBy|FastClassBy|KeyFactoryBy|ProxyBy)\w*?CGLIB)\$\$[0-9a-f]+"), r"\1"),

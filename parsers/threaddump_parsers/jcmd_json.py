@@ -69,7 +69,7 @@ _LOOK_AT_FIRST = 200
 _KEYS = (b'"processId"', b'"runtimeVersion"', b'"threadContainers"', b'"formatVersion"')
 _HEADER = re.compile(rb'"(processId|time|runtimeVersion)"\s*:\s*"?([^",}\s]+)')
 _OUTLINE = re.compile(
-    rb'"(container|parent|owner|threadCount)"\s*:\s*("(?:[^"\\]|\\.)*+"|\d{1,19}|null)|"threads"\s*:\s*\[(\d+),(\d*)'
+    rb'"(container|parent|owner|threadCount)"\s*:\s*("(?:[^"\\]|\\.)*+"|\d{1,19}|null)|"threads"\s*:\s*\[(\d{1,19}),(\d{0,19})'
 )
 _VIRTUAL = ("java.lang.VirtualThread.run", "java.lang.VirtualThread.runWith")
 

@@ -96,7 +96,7 @@ _ACTIVE = re.compile(rb"(\d{1,9}) active threads\s*")
 _HADOOP_FRAMES = 20
 """``STACK_DEPTH`` of ``ReflectionUtils``; other printers of this form have no limit."""
 _TITLE = b"Full thread dump "
-_VM = re.compile(r"Full thread dump (.*?) ?\((\S+) [^()]*\):?")
+_VM = re.compile(r"Full thread dump (.*?) ?\(([^\s()]++) [^()]*\):?")
 _DATE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s*")
 _WEBLOGIC = re.compile(rf'"(.*)" (?:waiting for lock (\S+) )?({_STATE})(?: (?:native|suspended))*', re.DOTALL)
 _JCONSOLE_NAME = "Name: "
@@ -118,7 +118,7 @@ def claims(line: bytes) -> bool:
         case b'"':
             return (
                 (b" Id=" in line and _info(_plain(line)) is not None)
-                or (b" - Thread t@" in line and _VISUALVM.fullmatch(_plain(line)) is not None)
+                or (b" - Thread t@" in line and _is_visualvm(line))
                 or _is_weblogic(line)
             )
         case b"S":
@@ -128,6 +128,11 @@ def claims(line: bytes) -> bool:
         case b"P":
             return line.startswith(_HADOOP_TITLE)
     return False
+
+
+def _is_visualvm(line: bytes) -> bool:
+    match = _VISUALVM.fullmatch(_plain(line))
+    return match is not None and match[2] is not None
 
 
 def _is_weblogic(line: bytes) -> bool:
@@ -359,21 +364,36 @@ class _JConsole(_WithoutIds):
     def __init__(self, begun: Dump, name: str) -> None:
         super().__init__(begun)
         begun.line -= 1
-        self._name = name
+        self._name: tuple[int, str] | None = (begun.line, name)
+        """The line that names the next thread."""
+        self._before = 0
+        """The last line of the thread before it."""
+        self._line = 0
+        """The line that named the thread at hand."""
+
+    def begin_dump(self, number: int) -> Dump:
+        return super().begin_dump(self._line or number)
 
     def header(self, plain: str) -> Thread | None:
         match = _JCONSOLE.fullmatch(plain) if plain.startswith("State: ") and self._name else None
-        if match is None:
+        if match is None or self._name is None:
             return None
-        thread = Thread(self._name[len(_JCONSOLE_NAME) :], 0, match[1], match[1])
-        self._name = ""
+        self._line, name = self._name
+        self._name = None
+        thread = Thread(name[len(_JCONSOLE_NAME) :], 0, match[1], match[1])
         if match[2]:
             lock = self.interned.lock(match[2])
             self.wait(thread, lock, match[3], None, wants=match[1] == "BLOCKED")
         return thread
 
+    def repeats(self, thread: Thread) -> bool:
+        again = super().repeats(thread)
+        if again:
+            self._last_line = self._before  # the name is the next dump's
+        return again
+
     def begun(self, thread: Thread) -> None:
-        thread.line -= 1  # the name stands above the state
+        thread.line = self._line  # the name stands above the state
 
     def detail(self, thread: Thread, line: str) -> bool:  # noqa: ARG002
         plain = line.strip()
@@ -383,5 +403,5 @@ class _JConsole(_WithoutIds):
                 self.monitors.append(Held(lock, len(self.stack) - 1 if self.stack else None))
             return lock is not None
         if plain.startswith(_JCONSOLE_NAME):
-            self._name = plain
+            self._name, self._before = (self.number, plain), self._last_line
         return plain.startswith(_JCONSOLE_NAME) or _JCONSOLE_DETAILS.fullmatch(plain) is not None

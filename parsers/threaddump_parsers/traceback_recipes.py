@@ -60,6 +60,8 @@ _STARTS = (b'File "', b'File: "')
 _CALLS = b"(most recent call "
 _AHEAD = 8
 _NAMES_AHEAD = 300
+_NAMES_QUIET = 20
+"""Lines without a frame that may stand between two of one dump, before its variables are told."""
 _MAX_HEADER = 1000
 _HINTS = (b"hread", b"Stack of", b"# Greenlet", b", started")
 _IDENT = rb"(?P<id>\d{5,20}|0x[0-9a-f]{6,16})"
@@ -98,7 +100,7 @@ _LOCALS = b"LOCAL VARIABLES"
 _VARIABLE = re.compile(rb"[{ ]'(\w{1,200})': (.*?)[,}]?", re.DOTALL)
 _PROCESS = re.compile(rb"#{3,} ProcessID=(\d{1,20}), ")
 _ROOTS = (b"in _bootstrap", b"in __bootstrap")
-_NO_SOURCE = re.compile(rb"\s*(?:[~^ ]+|\[Previous line repeated \d{1,20} more times?\])")
+_NO_SOURCE = re.compile(rb"[~^ ]+|\[Previous line repeated \d{1,20} more times?\]")
 _RECIPE = re.compile(rb"sys\._current_frames|(?:extract|format|print)_stack\(|\bdump_traceback\(")
 _DUMPERS = re.compile(
     r"(?:^|[/\\])(?:traceback\.py:|_pydevd_bundle[/\\]pydevd_utils\.py:dump_threads|pystuck[/\\]|oslo_reports[/\\]"
@@ -161,17 +163,20 @@ def _names_stacks(lines: Lines) -> bool:
     above = [clean(line) for _, line in lines.last]
     if any(_frame(plain) for plain in above):
         return False  # in the middle of a stack that was refused at its start
-    found, name = 0, b""
+    found, name, quiet = 0, b"", 0
     for plain in [*above, *(clean(line) for _, line in lines.peek(_NAMES_AHEAD))]:
         if _frame(plain) is not None:
             found += _NAME.fullmatch(name) is not None
             if found == 2:
                 return True
-            name = b" "
+            name, quiet = b" ", 0
         elif not _is_rule(plain):
             if found and plain == _LOCALS:
                 return True
             name = plain
+            quiet += 1
+            if quiet > _NAMES_QUIET:
+                return False
     return False
 
 
@@ -327,7 +332,7 @@ class _Reader(DumpReader):
             return False
         if _RECIPE.search(plain):
             self._recipes.add(len(self.stack))
-        if not _NO_SOURCE.fullmatch(plain):
+        if not _NO_SOURCE.fullmatch(plain.lstrip()):
             self.add_source(plain.strip().strip(b"`") if self._guru else plain)
         return True
 
