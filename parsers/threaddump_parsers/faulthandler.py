@@ -140,6 +140,9 @@ class _Reader(DumpReader):
         frame = self.table.frame(line)
         if frame is not None:
             self._lose_frame()
+            if self._marker is not None and self.thread is None:
+                self._begin_marked(self._marker, number)  # the header is lost
+            self._marker, self._fatal, self._one_thread = None, None, False  # within a stack it is another's
             self.add_frame(number, frame)
             return True
         plain = clean(line)
@@ -200,16 +203,19 @@ class _Reader(DumpReader):
         dump = self.dump
         only_one = header == _STACK or (self._current and header.startswith(b"Current"))
         if self._marker is not None:
-            dump = self.begin(self._marker, number)
-            dump.died, self._fatal = self._fatal, None
-            if self._one_thread:
-                dump.truncated.append("one thread only: the runtime cannot show the others while the GIL is disabled")
+            self._begin_marked(self._marker, number)
         elif dump is None or self._over or (dump.threads and (only_one or (self._spaced and not self.blank))):
             self.begin(number, number)
         elif dump.threads and self.blank:
             self._spaced = True
         self._current = self._current or header.startswith(b"Current")
         self._marker, self._one_thread = None, False
+
+    def _begin_marked(self, marker: int, number: int) -> None:
+        dump = self.begin(marker, number)
+        dump.died, self._fatal = self._fatal, None
+        if self._one_thread:
+            dump.truncated.append("one thread only: the runtime cannot show the others while the GIL is disabled")
 
     def _read_remark(self, plain: bytes) -> bool:
         """Read a line that is neither a header nor a frame."""

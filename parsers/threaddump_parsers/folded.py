@@ -96,7 +96,7 @@ def _read(lines: Lines) -> Iterator[Dump]:
     """Read to the first line that is neither a stack nor metadata: nothing else is written into a profile."""
     processes: dict[int | None, Samples] = {}
     unit = "samples"
-    last = 0
+    last: dict[int | None, int] = {}
     for number, line in lines:
         plain = clean(line)
         stack, _, weight = plain.rpartition(b" ")
@@ -106,11 +106,11 @@ def _read(lines: Lines) -> Iterator[Dump]:
                 continue
             lines.push_back((number, line))
             break
-        last = number
         process, parts = _process(text(stack).split(";"))
         pid = number_of((process["py"] or process["austin"]).encode()) if process is not None else None
         if process is not None and process["austin"]:
             unit = "microseconds"
+        last[pid] = number
         samples = processes.get(pid)
         if samples is None:
             samples = processes[pid] = Samples(number)
@@ -118,8 +118,8 @@ def _read(lines: Lines) -> Iterator[Dump]:
         thread, key, frames = _thread(parts, number)
         if frames:
             samples.add(thread, key, tuple(frames), float(found[1]), number)
-    for samples in processes.values():
-        yield samples.dump(FORMAT, unit, last)
+    for pid, samples in processes.items():
+        yield samples.dump(FORMAT, unit, last[pid])
 
 
 def _process(parts: list[str]) -> tuple[re.Match[str] | None, list[str]]:

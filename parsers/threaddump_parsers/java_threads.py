@@ -74,6 +74,9 @@ def settle(thread: Thread, monitors: list[Held], synchronizers: Iterable[Held] =
         released = {held.lock.id: held.lock for held in monitors if held.lock.id in waits_for}
         thread.wait_released = tuple(released.values())
     kept = {held.lock.id: held for held in monitors if held.lock.id not in waits_for}
+    for id, held in kept.items():
+        if held.depth is not None and held.depth >= len(thread.stack):
+            kept[id] = Held(held.lock, None)  # JSON says a number, and the frames may be cut
     thread.holds = (*kept.values(), *synchronizers)
 
 
