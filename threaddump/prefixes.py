@@ -176,7 +176,9 @@ _SIGNATURE = re.compile(
     b"|".join(signature for parser in parsers() if (signature := getattr(parser, "SIGNATURE", b"")))
 )
 """How dumps begin, where a prefix of no known kind stands before it."""
-_WORDS = tuple(dict.fromkeys(word for parser in parsers() for word in getattr(parser, "WORDS", ())))
+_ALL_WORDS = dict.fromkeys(word for parser in parsers() for word in getattr(parser, "WORDS", ()))
+_WORDS = tuple(word for word in _ALL_WORDS if not any(other in word for other in _ALL_WORDS if other != word))
+"""Without those in which another one stands."""
 _LEVEL = rb"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|SEVERE|CRITICAL|FATAL)"
 _VARYING = re.compile(
     rb"(?P<level>\b" + _LEVEL + rb"\b)|(?P<time>" + _TIME + rb")|(?P<number>(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_]))|"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from threaddump.prefixes import QUOTE, RECORD_LINES, Key, Layer, Names, Peeled, cut, find, has_words, piece, sure
+from threaddump.prefixes import QUOTE, RECORD_LINES, Key, Layer, Names, Peeled, cut, find, piece, sure
 from threaddump_parsers import claimant
 from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump
@@ -113,7 +113,7 @@ class Watch:
             self._before.extend(kept)
             kept.clear()
         if not kept:
-            layers = find(line) if self._left > 0 and has_words(line) else ()
+            layers = find(line) if self._left > 0 else ()
             if not layers:
                 self._before.append((number, line))
                 return False
@@ -373,6 +373,8 @@ def _goes_on(line: bytes, following: bytes) -> bool:
     if not word or following[:1] in {b" ", b"\t"} or not MAIL_WIDTH <= len(line.rstrip()) + len(word[0]) < MAIL_LINE:
         return False
     text = line.strip()
+    if len(word[0]) > 4 and not word[0].strip(b"-=*~#+"):
+        return False  # a rule
     if text == b"at" or text.startswith((b"at ", b"- ")):
         return not text.endswith(b")") and text != b"- None"
     if text.startswith(b'"'):
@@ -387,5 +389,5 @@ def _goes_on(line: bytes, following: bytes) -> bool:
         return _FILE_FRAME.match(text) is None
     if text.startswith(b"Thread "):
         return text.count(b'"') % 2 == 1
-    starts = following.startswith(b"Thread ") or claimant(following) is not None
+    starts = following.startswith((b"Thread ", b"[Inferior ")) or claimant(following) is not None
     return line.startswith(b"    ") and not text.endswith(b")") and not starts

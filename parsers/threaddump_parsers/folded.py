@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import threaddump_parsers
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Thread
 from threaddump_parsers.profiles import Samples
@@ -45,6 +46,7 @@ _PY_SPY_FIRST = re.compile(
     rb'process \d{1,10}:".*|thread \((?:0x)?[0-9a-fA-F]{1,16}\): .*|[^\s()\[]+ \([^()]*\)', re.DOTALL
 )
 """What stands before the first semicolon: with anything else in front the line is not a profile's own."""
+_TITLE = b"# austin: "
 _METADATA = re.compile(rb"# \w+: .*")
 _PROCESS = re.compile(r'(?:process (?P<py>\d{1,10}):"(?P<command>.*?)"|P(?P<austin>\d{1,10}))$', re.DOTALL)
 _THREAD = re.compile(
@@ -102,8 +104,9 @@ def _read(lines: Lines) -> Iterator[Dump]:
         stack, _, weight = plain.rpartition(b" ")
         found = _WEIGHT.fullmatch(weight) if claims(plain) else None
         if found is None:
-            if not plain or _METADATA.fullmatch(plain):
-                continue
+            if not plain or (_METADATA.fullmatch(plain) and threaddump_parsers.claimant(line) is None):
+                if not (processes and plain.startswith(_TITLE)):
+                    continue
             lines.push_back((number, line))
             break
         process, parts = _process(text(stack).split(";"))

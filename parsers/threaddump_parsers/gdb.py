@@ -43,7 +43,7 @@ WORDS = (b"Thread ",)
 
 # thread := "Thread " number " (" ["Thread 0x" address " ("] ("LWP " | "process ") id [")"] [' "' name '"'] "):"
 _THREAD = re.compile(
-    rb"Thread \d{1,9}(?:\.\d{1,9})? \((?:Thread 0x[0-9a-f]{1,16} \()?(?:LWP|process) (\d{1,20})\)?"
+    rb"Thread (\d{1,9}(?:\.\d{1,9})?) \((?:Thread 0x[0-9a-f]{1,16} \()?(?:LWP|process) (\d{1,20})\)?"
     rb'(?: "(.{0,999})")?(?: \(Exiting\))?\):',
     re.DOTALL,
 )
@@ -59,6 +59,8 @@ _PYTHON = re.compile(
     re.DOTALL,
 )
 """Lines that only a Python process has."""
+_NEW = b"[New LWP "
+"""What gdb says of each thread before it shows any."""
 _AHEAD, _THREAD_LINES = 2000, 200
 _INFERIOR = re.compile(rb"\[Inferior \d{1,9} \(process (\d{1,20})\) (?:detached|exited)")
 _REPR = re.compile(rb"Frame 0x([0-9a-f]{1,16}), for file (.{1,4096}?), line (\d{1,9}|\?), in (\S{1,500}) \(", re.DOTALL)
@@ -133,6 +135,9 @@ class _Reader(DumpReader):
         """So many frames on top of the thread are known to be C's."""
         self._unsure: list[tuple[Thread, Lock]] = []
         self._locks: dict[str, Lock] = {}
+        self._over = False
+        """gdb has let go of the process, or has looked at the next one."""
+        self._numbers: set[bytes] = set()
         self._programs: set[str] = set()
         """The names in the headers: the program's, until a thread is given one of its own."""
         self._unreadable = 0
@@ -148,9 +153,11 @@ class _Reader(DumpReader):
             return False
         header = _THREAD.fullmatch(plain)
         if header is not None:
-            tid = number_of(header[1])
-            name = text(header[2] or b"")
+            tid, name = number_of(header[2]), text(header[3] or b"")
+            if self._over or header[1] in self._numbers:  # gdb's own number, which is one thread's
+                self.begin(number, number)
             self.add_thread(Thread(name, number, native_id=tid), str(tid))
+            self._numbers.add(header[1])
             self._programs.add(name)
             self._last, self._lock, self._natives = b"", None, 0
             return True
@@ -163,7 +170,11 @@ class _Reader(DumpReader):
         if inferior is not None and self.dump is not None:
             self.grammar()
             self.dump.pid = number_of(inferior[1])
+            self._over = True
             return True
+        if self.dump is not None and plain.startswith(_NEW):
+            self._over = bool(self.dump.threads)
+            return False
         if self.dump is not None and plain.startswith(b"warning: "):
             self.grammar()
             return True
@@ -330,6 +341,8 @@ class _Reader(DumpReader):
         self._unsure.clear()
         self._locks.clear()
         self._distinct.clear()
+        self._numbers.clear()
+        self._over = False
         self._programs.clear()
         self._selected = None
         self._unreadable = 0

@@ -59,6 +59,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import threaddump_parsers
 from threaddump_parsers.java_frames import is_c_function, java_function
 from threaddump_parsers.java_text import MAX_LINE, QUIET_LINES, ThreadText
 from threaddump_parsers.java_threads import STATES, add_problem, release, set_wait, text
@@ -189,7 +190,9 @@ def _read_preamble(lines: Lines, dump: Dump) -> None:
     for number, line in lines:
         plain = _plain(line)
         threads = _is_header(line) or (line[:1] == b'"' and not cycle.line)  # a name may hold line breaks
-        if threads or (searched and line.startswith(_BEGINS)):
+        other = threaddump_parsers.claimant(line)
+        foreign = other is not None and other.FORMAT != FORMAT
+        if threads or foreign or (searched and line.startswith(_BEGINS)):
             lines.push_back((number, line))
             break
         searched = searched or line.startswith(_SEARCH)

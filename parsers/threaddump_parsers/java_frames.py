@@ -51,7 +51,7 @@ def java_frame(text: str) -> Frame | None:
     if end < 0 or "." not in function:
         return None
     source = source[:end].rpartition("/")[2]
-    if " " in function and not _SOURCE_LINE.fullmatch(source):
+    if (" " in function or "(" in function) and not _SOURCE_LINE.fullmatch(source):
         return None  # prose: "at the end of the queue (see docs)"
     if source == "Native Method":
         return Frame(java_function(function), native=True)

@@ -189,6 +189,7 @@ class _Reader(ThreadText):
         pid = _PID.fullmatch(line)
         if pid is not None:
             self._pid = number, int(pid[1])
+            self._noise.append((number, line))  # or it is the next parser's
         return pid is not None
 
     def _about_dump(self, dump: Dump, plain: str) -> bool:

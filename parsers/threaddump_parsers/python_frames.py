@@ -26,6 +26,8 @@ MAX_SOURCE_LINE = 500
 MAX_FRAME_LINE = 10_000
 """A longer line is no frame: paths end at 4,096 bytes, and faulthandler cuts names at 500 characters."""
 
+ROOTS = (b"in _bootstrap", b"in __bootstrap")
+"""How the outermost frame of a thread ends."""
 _ANSI = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]")
 _NO_FRAMES: dict[bytes, Frame] = {}
 
@@ -168,7 +170,9 @@ class DumpReader:
             if frame is not None:
                 append(frame)
                 continue
-            if not self.read(number, line) and self._skip(number, line):
+            # Frames of several formats look alike: below other lines, the outermost one is of whoever claims it.
+            foreign = self._pending and line.rstrip().endswith(ROOTS) and self._is_foreign(line)
+            if (foreign or not self.read(number, line)) and self._skip(number, line):
                 # The parser that is called next wants to see what stands before its first line (a time stamp).
                 lines.push_back(*self.gap)
                 self.finish(number)
@@ -266,9 +270,16 @@ class DumpReader:
             self.thread = None
         self.stack.clear()
 
+    def _is_foreign(self, line: bytes) -> bool:
+        """Whether a dump of another format begins in this line."""
+        from threaddump_parsers import claimant  # the package finds this module, so not at its top
+
+        other = claimant(line)
+        return other is not None and other.FORMAT != self.FORMAT
+
     def _skip(self, number: int, line: bytes) -> bool:
         """Put a line into the gap. True where the stretch ends: at another's line, or after many lines of nobody."""
-        from threaddump_parsers import claimant  # the package finds this module, so not at its top
+        from threaddump_parsers import claimant
 
         if not self.gap:
             self.known = _NO_FRAMES.get

@@ -75,8 +75,8 @@ CAPTURE = (
     ("visualvm", "Thread Dump in the context menu of a process; for the JVM's own text use jcmd"),
 )
 INITIALS = b'"TPS'
-SIGNATURE = rb'"[^"\n]|Process Thread Dump: |Thread \d{1,19} \('
-WORDS = (b" Id=", b" - Thread t@", b"Thread Dump: ", b"Thread ", b'" RUNNABLE', b"WAITING", b'" BLOCKED')
+SIGNATURE = rb'"[^"\n]|Process Thread Dump: |Thread \d{1,19} \(|State: (?:RUNNABLE|BLOCKED|(?:TIMED_)?WAITING)'
+WORDS = (b" Id=", b" - Thread t@", b"Thread Dump: ", b"Thread ", b"RUNNABLE", b"BLOCKED", b"WAITING")
 
 _STATE = "|".join(sorted(STATES))
 _INFO = re.compile(

@@ -37,7 +37,7 @@ from collections.abc import Iterator
 
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Thread
-from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
+from threaddump_parsers.python_frames import ROOTS, DumpReader, clean, innermost_first, number_of, text
 
 FORMAT = "traceback"
 FAMILY = "python"
@@ -53,6 +53,8 @@ CAPTURE = (
 INITIALS = b" \t#<Tt-=~*+FDM\x1b"
 SIGNATURE = (
     rb"# Thread|<_?\w{0,30}Thread\(|~{5,} ?Stack of |Dumping stack traces|={10,} Thread Dump =|-{3,} {3,}Thread #\d"
+    rb"|-{3,} *Thread \d{1,20} \"|#{3,} ProcessID=\d|MainThread:?\r?\n"
+    rb'|  File "[^"\n]{1,200}threading\.py", line \d{1,9}, in __?bootstrap\b'
 )
 WORDS = (b"hread", b"Stack of ", b"Dumping stack")
 
@@ -99,7 +101,6 @@ _NAME = re.compile(rb"[\w.:@#/+-]{1,80}(?: ?\([\w.<>-]{1,80}\))?:?|AnyIO worker 
 _LOCALS = b"LOCAL VARIABLES"
 _VARIABLE = re.compile(rb"[{ ]'(\w{1,200})': (.*?)[,}]?", re.DOTALL)
 _PROCESS = re.compile(rb"#{3,} ProcessID=(\d{1,20}), ")
-_ROOTS = (b"in _bootstrap", b"in __bootstrap")
 _NO_SOURCE = re.compile(rb"[~^ ]+|\[Previous line repeated \d{1,20} more times?\]")
 _RECIPE = re.compile(rb"sys\._current_frames|(?:extract|format|print)_stack\(|\bdump_traceback\(")
 _DUMPERS = re.compile(
@@ -140,7 +141,7 @@ def _is_title(plain: bytes) -> bool:
 
 
 def _is_root(plain: bytes) -> bool:
-    return plain.endswith(_ROOTS) and b"threading.py" in plain
+    return plain.endswith(ROOTS) and b"threading.py" in plain
 
 
 def _is_rule(plain: bytes) -> bool:
@@ -267,7 +268,7 @@ class _Reader(DumpReader):
 
     def read(self, number: int, line: bytes) -> bool:
         if self._variables is not None and line[:1] in (b"{", b" ") and not line.startswith(b'  File "'):
-            return self._read_variable(clean(line))
+            return not self._is_foreign(line) and self._read_variable(clean(line))
         if not _is_rule(line.rstrip()):
             self._variables = None
         if b"File: " in line and _RECIPE.search(line) and (dumper := _frame(clean(line))) is not None:
