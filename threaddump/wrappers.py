@@ -210,7 +210,7 @@ class _Stream:
         original = self.original
         done = dump.end_line - self.offset - KEPT
         dump.line, dump.end_line = original(dump.line), original(dump.end_line)
-        for thread in dump.threads:
+        for thread in dict.fromkeys(dump.threads):  # goroutines that were counted are one object
             thread.line = original(thread.line)
         if dump.event is not None:
             dump.event = replace(dump.event, line=original(dump.event.line))

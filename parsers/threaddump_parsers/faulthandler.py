@@ -177,7 +177,8 @@ class _Reader(DumpReader):
             end = plain.find(_END) + len(_END)
             at = plain.rfind(b"hread 0x", 0, end)
             start = at - 9 if plain[at - 9 : at] == b"Current t" else at - 1
-            header = _THREAD.fullmatch(plain[start:end]) if at > 0 and self.dump is not None else None
+            within = self.dump is not None and not self._over and not self.main_is_printed()
+            header = _THREAD.fullmatch(plain[start:end]) if at > 0 and within else None
             if header is None:
                 return False
             odd = True
@@ -204,7 +205,12 @@ class _Reader(DumpReader):
         only_one = header == _STACK or (self._current and header.startswith(b"Current"))
         if self._marker is not None:
             self._begin_marked(self._marker, number)
-        elif dump is None or self._over or (dump.threads and (only_one or (self._spaced and not self.blank))):
+        elif (
+            dump is None
+            or self._over
+            or self.main_is_printed()
+            or (dump.threads and (only_one or (self._spaced and not self.blank)))
+        ):
             self.begin(number, number)
         elif dump.threads and self.blank:
             self._spaced = True

@@ -109,6 +109,7 @@ _LOCK = re.compile(
     r'(?:<([0-9a-f]{1,16})> \(an? (\S+)\)|([^\s<>]+@[0-9a-f]{1,16}))(?: owned by "(.*)" t@(\d{1,19}))?',
     re.IGNORECASE | re.DOTALL,
 )
+_OLDEST = "main"
 _LOOK_AHEAD = 6
 
 
@@ -191,6 +192,7 @@ def _info(plain: str) -> tuple[re.Match[str], re.Match[str] | None] | None:
 
 class _Reader(ThreadText):
     FORMAT = FORMAT
+    FORMS = True
 
     def __init__(self, begun: Dump) -> None:
         super().__init__()
@@ -244,6 +246,11 @@ class _Info(_Reader):
         thread.daemon = flags.startswith("daemon") if flags else None
         self._header = (waits_for, owner[1], int(owner[2])) if owner is not None else (waits_for, None, None)
         return thread
+
+    def repeats(self, thread: Thread) -> bool:
+        threads = self.dump.threads if self.dump is not None else []
+        oldest = bool(threads) and threads[0].name == thread.name == _OLDEST  # of another JVM, with other ids
+        return oldest or super().repeats(thread)
 
     def begun(self, thread: Thread) -> None:
         self._listing = False
@@ -342,6 +349,7 @@ class _WithoutIds(_Reader):
 
 
 class _WebLogic(_WithoutIds):
+    ALONE = True
     FRAME = re.compile(rb"\s+([^\s-].*)")
 
     def header(self, plain: str) -> Thread | None:
