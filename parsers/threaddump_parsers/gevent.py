@@ -66,7 +66,7 @@ _NODE = re.compile(
 )
 _MARGIN = b" :|"
 _BRANCHES = (b":", b"|", b"+")
-"""What each line of the tree has in its margin, but for the first greenlet of a thread."""
+"""What the lines of the tree have in their margin, where something follows on that level."""
 _DATA = (b"Parent: ", b"Monitoring Thread:", b"Greenlet Locals:", b"Spawn Tree Locals", b"Spawned at:")
 _PRINTERS = re.compile(r"gevent[/\\](?:util|_monitor|_tracer)\.py$")
 
@@ -110,7 +110,7 @@ class _Reader(DumpReader):
         if not plain:
             return False
         body = plain.lstrip(_MARGIN)
-        below = not self._tree or plain.lstrip(b" ")[:1] in _BRANCHES
+        below = not self._tree or plain.lstrip(b" ")[:1] in _BRANCHES or (plain[:1] == b" " and not self._pending)
         if body.startswith(b'File "') and plain[:1] in _MARGIN and below:
             return self._read_frame(number, body, plain)
         if self._tree and (below or plain.startswith(b"<")):
