@@ -182,7 +182,7 @@ class _Reader(DumpReader):
         if dump is None:
             return
         if thread.java_id == 0:
-            if not self._rule and any(other.java_id for other in dump.threads):
+            if not self._rule and self._ids:  # of goroutines that are not of the runtime
                 self.finish(thread.line)
             self._rule = False
         elif self._crash and thread.java_id in self._unavailable:

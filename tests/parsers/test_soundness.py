@@ -76,6 +76,28 @@ FOUND = {
         f'"profiles": [{{"name": "Thread 1", "samples": [[0], [0]], "weights": [1{"0" * 400}, NaN]}}, '
         f'{{"name": "Thread 2", "events": [{{"type": "O", "at": 1, "frame": 0}}, {{"at": 1{"0" * 400}}}]}}]}}',
     ),
+    "frames before the header of a dump": (
+        "faulthandler",
+        'Fatal Python error: Segmentation fault\n  File "/s.py", line 1 in f\n'
+        "Thread 0x00007fd2d780e6c0 (most recent call first):\n",
+    ),
+    "a title alone": ("jrockit", "===== FULL THREAD DUMP ===============\n"),
+    "a lock below the frames of the VM": (
+        "jrockit",
+        '"Finalizer" id=8 idx=0x20 tid=4250 prio=8 alive, native_waiting, daemon\n'
+        "    at jrockit/memory/Finalizer.waitForFinalizees(J[Ljava/lang/Object;)I(Native Method)\n"
+        "    at jrockit/vm/RNI.c2java(JJJJJ)V(Native Method)\n"
+        "    ^-- Holding lock: com/shop/Stock@0xe5bd76f0[thin lock]\n",
+    ),
+    "a chain without its number": (
+        "jrockit",
+        '"clerk" id=14 idx=0x48 tid=4262 prio=5 alive, blocked\nCircular (deadlocked) lock chains\n'
+        '"clerk" id=14 idx=0x48 tid=4262 waiting for com/shop/Ledger@0xe5bd7700 held by:\n',
+    ),
+    "a lock deeper than the stack": (
+        "jcmd-json",
+        '{"threadDump": {"processId": "1", "threads": [{"monitorsOwned": [{"depth": 4, "locks": ["a.B@1"]}]}]}}\n',
+    ),
     "an id that is longer than any": ("hotspot", f'"a" tid=0x1 nid=0x{"f" * 5000} runnable\n'),
 }
 
@@ -84,3 +106,40 @@ FOUND = {
 def test_what_fuzzing_found(what: str) -> None:
     name, text = FOUND[what]
     read(BY_FORMAT[name], text.encode())
+
+
+MANY = 300_000
+LONG = {
+    "digits of an address": ("hotspot", f'"a" tid=0x{"A" * MANY} nid=0x1 runnable [x'),
+    "digits in the name of a class": ("hotspot", f"\tat a.LambdaForm${'a0' * MANY}(A.java:1)"),
+    "blanks before a frame": ("gdb-py", f"#8{' ' * MANY}!"),
+    "blanks in a source line": ("traceback", f"  {' ' * MANY}self.run()"),
+    "generated classes": ("folded", f"a;b/{'a$$Lambda' * MANY};c 1"),
+    "files in a frame": ("folded", f"P1;T2;{'a.py:' * MANY} 1"),
+    "a weight of many digits": ("folded", f'process 1:"x";{"a ;" * MANY}f (a.py:1) {"1" * 30}'),
+    "labels": ("goroutine", f"goroutine 1 [select, labels:{{{'}]{' * MANY}:"),
+}
+"""A line of the format with much of the same in it: where parts of a pattern may share it, reading it takes hours."""
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_hostile_lines_are_read(what: str) -> None:
+    name, line = LONG[what]
+    first = pieces(BY_FORMAT[name])[0]
+    read(BY_FORMAT[name], first + line.encode() + b"\n" + first)
+
+
+LINES = 20_000
+OFTEN = {
+    "goroutines of the runtime": ("goroutine", "goroutine 0 [idle]:"),
+    "threads that name owners": ("threadmxbean", '"t{0}" waiting for lock a.B@{0:x} BLOCKED'),
+    "names of the main thread": ("traceback", "MainThread"),
+    "threads of no Python process": ("gdb-py", "Thread {0} (LWP {0}):"),
+}
+
+
+@pytest.mark.parametrize("what", OFTEN)
+def test_many_hostile_lines_are_read(what: str) -> None:
+    name, line = OFTEN[what]
+    raw = "".join(f"{line.format(number)}\n" for number in range(1, LINES + 1))
+    read(BY_FORMAT[name], raw.encode())
