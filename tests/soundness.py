@@ -9,13 +9,17 @@ from threaddump_parsers import Parser, claimant, parsers
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump
 
+JSON = {"actuator", "jcmd-json", "py-spy-json"}
+"""A line may hold several documents."""
+
 
 def sound(dumps: Iterable[Dump], after: int = 0) -> list[Dump]:
     """The dumps, which stand in the order of their lines behind line ``after``, each whole and consistent."""
     read = list(dumps)
     last = after
     for dump in read:
-        assert last < dump.line <= dump.end_line, (last, dump.line, dump.end_line)
+        after_last = last < dump.line or (last == dump.line and dump.format in JSON)
+        assert after_last and dump.line <= dump.end_line, (last, dump.line, dump.end_line)
         # The stacks of several processes are mixed in one profile.
         last = dump.line if dump.format == "folded" else dump.end_line
         lines = [thread.line for thread in dump.threads]

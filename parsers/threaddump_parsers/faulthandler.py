@@ -142,7 +142,7 @@ class _Reader(DumpReader):
             self._lose_frame()
             if self._marker is not None and self.thread is None:
                 self._begin_marked(self._marker, number)  # the header is lost
-            self._marker, self._fatal, self._one_thread = None, None, False  # within a stack it is another's
+            self._forget_marker()
             self.add_frame(number, frame)
             return True
         plain = clean(line)
@@ -155,6 +155,7 @@ class _Reader(DumpReader):
                 self._fatal = text(plain.partition(b": ")[2][:MAX_TEXT])
             return False  # it counts once a thread follows
         if self.dump is not None and self._read_remark(plain):
+            self._forget_marker()
             self.grammar()
             return True
         body = plain.lstrip()
@@ -164,6 +165,10 @@ class _Reader(DumpReader):
         elif body.startswith(_HEADER_STARTS):
             self.complain(number, "a thread header that cannot be read", plain)
         return False
+
+    def _forget_marker(self) -> None:
+        """The dump goes on behind the marker, which then is another's."""
+        self._marker, self._fatal, self._one_thread = None, None, False
 
     def _read_header(self, number: int, plain: bytes) -> bool:
         odd = False

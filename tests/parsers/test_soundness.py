@@ -81,6 +81,15 @@ FOUND = {
         'Fatal Python error: Segmentation fault\n  File "/s.py", line 1 in f\n'
         "Thread 0x00007fd2d780e6c0 (most recent call first):\n",
     ),
+    "the end of a dump behind the beginning of another": (
+        "faulthandler",
+        'Thread 0x00007fd2d780e6c0 (most recent call first):\n  File "/s.py", line 1 in f\nTimeout (0:00:01)!\n...\n'
+        "Thread 0x00007fd2d780e6c1 (most recent call first):\n",
+    ),
+    "two documents in a line": (
+        "actuator",
+        2 * '{"threads":[{"threadName":"a","threadId":1,"threadState":"NEW","stackTrace":[]}]}',
+    ),
     "a title alone": ("jrockit", "===== FULL THREAD DUMP ===============\n"),
     "a lock below the frames of the VM": (
         "jrockit",
