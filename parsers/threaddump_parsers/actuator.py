@@ -64,7 +64,7 @@ CAPTURE = (
 INITIALS = b' \t{["'
 
 _OPENING = re.compile(
-    rb'\s*(?:(?:\{\s*)?"threads"\s*:\s*\[|(?:\[\s*)?(?:\{\s*)?"thread(?:Name|Id)"\s*:'
+    rb'[ \t]*(?:(?:\{\s*)?"threads"\s*:\s*\[|(?:\[\s*)?(?:\{\s*)?"thread(?:Name|Id)"\s*:'
     rb'|\{\s*"(?:request|value|timestamp|status)"\s*:|"value"\s*:\s*\[\s*$)'
 )
 _JOLOKIA = (b"dumpAllThreads", b'"threadName"', b'"threadId"', b'"threadState"')

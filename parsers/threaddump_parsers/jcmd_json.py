@@ -62,7 +62,7 @@ CAPTURE = (
 )
 INITIALS = b' \t{"'
 
-_OPENING = re.compile(rb'\s*(?:\{\s*)?"threadDump"\s*:')
+_OPENING = re.compile(rb'[ \t]*(?:\{\s*)?"threadDump"\s*:')
 _LOOK_AHEAD = 8
 _LOOK_AT = 65_536
 _LOOK_AT_FIRST = 200

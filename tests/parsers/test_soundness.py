@@ -90,6 +90,8 @@ FOUND = {
         "actuator",
         2 * '{"threads":[{"threadName":"a","threadId":1,"threadState":"NEW","stackTrace":[]}]}',
     ),
+    "a line that begins with a blank of another kind": ("jcmd-json", '\r "threadDump": {\n'),
+    "the same within a thread": ("actuator", '{"threads":[\n{\n\x0b "threadId": 4,\n'),
     "a title alone": ("jrockit", "===== FULL THREAD DUMP ===============\n"),
     "a lock below the frames of the VM": (
         "jrockit",
