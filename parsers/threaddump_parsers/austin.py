@@ -22,7 +22,7 @@ FORMAT = "austin"
 FAMILY = "python"
 TITLE = "austin --where"
 CAPTURE = (("austin --where PID", "austin 3; all threads of a Python process"),)
-INITIALS = b"\xf0\x1b"
+INITIALS = b"P\xf0\x1b"
 
 _IDLE, _RUNNING, _CHILD, _THREAD = "💤".encode(), "🚀".encode(), "🧒".encode(), "🧵".encode()
 _HEADER = re.compile(

@@ -34,7 +34,7 @@ _COUNTED = {"none", "bytes"}
 
 def claims(line: bytes) -> bool:
     """The line that names the schema, near the beginning of the document."""
-    return _SCHEMA in line[:4096] and line.lstrip()[:1] in {b"{", b'"'}
+    return _SCHEMA in line[:4096] and line.lstrip(b" \t")[:1] in {b"{", b'"'}
 
 
 def parse(lines: Lines) -> Iterator[Dump]:

@@ -92,6 +92,7 @@ FOUND = {
     ),
     "a line that begins with a blank of another kind": ("jcmd-json", '\r "threadDump": {\n'),
     "the same within a thread": ("actuator", '{"threads":[\n{\n\x0b "threadId": 4,\n'),
+    "a header without the sign of its state": ("austin", "Process 71 \N{SPOOL OF THREAD} Thread 0:15\n"),
     "a title alone": ("jrockit", "===== FULL THREAD DUMP ===============\n"),
     "a lock below the frames of the VM": (
         "jrockit",
