@@ -18,8 +18,17 @@ from variants import LOG
 SMALL = [name for name in goldens.fixtures() if len(goldens.content(name)) < 40_000]
 # A record of a server's log is not logged once more.
 TEXT = [name for name in SMALL if not name.endswith(".json") and "log-record" not in name]
-WITHOUT_A_TITLE = {"dotnet-stack", "faulthandler", "goroutine", "pystack", "threadmxbean", "traceback"}
-"""Nothing tells where a dump of these ends and another process's begins, so long as their threads differ."""
+WITHOUT_A_TITLE = {"asyncio", "folded", "pystack", "traceback"}
+"""In some forms of these nothing tells where a dump ends and another process's begins, if their threads differ."""
+TOLD_APART = {
+    "faulthandler": ("python-3.14-thread-names", "logging-lock", "asyncio-idle-loop", "python-3.9"),
+    "pystack": ("gunicorn-threads", "logging-lock", "psycopg3-pool-native", "lock-contention-python-3.14-names"),
+    "traceback": ("celery-cry", "sqlalchemy-pool", "manhole", "lock-contention-hex-headers", "airflow-shape-synthetic"),
+    "threadmxbean": ("deadlock-two-java25", "chain-of-six", "weblogic-synthetic", "jconsole-synthetic"),
+    "gdb-py": ("core-segfault", "py-bt-lock-contention", "py-bt-waiting-for-gil"),
+    "folded": ("austin-full", "austin-wall"),
+}
+"""Forms without a title, in which the main thread, a gdb's numbers, or the form itself tell it."""
 WRAPPED = ("kubectl-prefix", "kubectl-timestamps", "journald", "docker-json-file", "logger", "quote")
 
 
@@ -86,5 +95,47 @@ def test_a_wrapped_dump_after_a_plain_one(plain: str, wrapped: str, wrapper: str
         wrapper == "kubectl-timestamps" and wrapped.startswith("jcmd-plain/")
     ):
         return
+    content = b"".join(lines_of(plain)) + LOG + b"".join(WRAPPERS[wrapper](lines_of(wrapped)))
+    check(content, [plain, wrapped])
+
+
+TWO = [
+    (f"{folder}/{first}.txt", f"{folder}/{second}.txt", between)
+    for folder, names in TOLD_APART.items()
+    for first in names
+    for second in names
+    for between in (b"", LOG)
+]
+
+
+@pytest.mark.parametrize(("first", "second", "between"), TWO)
+def test_two_processes_in_one_form_without_a_title(first: str, second: str, between: bytes) -> None:
+    check(b"".join(lines_of(first)) + between + b"".join(lines_of(second)), [first, second])
+
+
+NEIGHBOURS = [
+    ("javacore/locks-section-alone-synthetic.txt", "jrockit/r28-lock-chains-synthetic.txt"),  # a pid above its title
+    ("javacore/locks-section-alone-synthetic.txt", "hotspot/chain-of-six.txt"),  # a date
+    ("javacore/locks-section-alone-synthetic.txt", "threadmxbean/jconsole-synthetic.txt"),  # a name
+    ("jrockit/r28-lock-chains-synthetic.txt", "hotspot/task-scopes.txt"),  # a pid in the form of its own
+    ("gevent/run-info.txt", "jrockit/weblogic-log-record-synthetic.txt"),  # no line of the tree
+    ("gevent/run-info.txt", "actuator/spark-4-synthetic.json"),
+    ("profiling-sampling/lock-contention.txt", "traceback/celery-cry.txt"),  # frames that look alike
+    ("jcmd-plain/pinned-carriers.txt", "traceback/pytest-timeout-in-a-failure.txt"),
+    ("traceback/celery-cry.txt", "jcmd-json/virtual-deadlock.json"),  # no variables
+    ("folded/py-spy-lock-contention.txt", "traceback/sqlalchemy-pool.txt"),  # no comment
+]
+
+
+@pytest.mark.parametrize(("first", "second"), NEIGHBOURS)
+@pytest.mark.parametrize("between", [b"", LOG])
+def test_what_a_dump_takes_for_its_own(first: str, second: str, between: bytes) -> None:
+    check(b"".join(lines_of(first)) + between + b"".join(lines_of(second)), [first, second])
+
+
+@pytest.mark.parametrize("wrapper", WRAPPED)
+@pytest.mark.parametrize("wrapped", ["threadmxbean/weblogic-synthetic.txt", "threadmxbean/jconsole-synthetic.txt"])
+def test_wrapped_threads_without_the_words_of_a_dump(wrapped: str, wrapper: str) -> None:
+    plain = "asyncio/print-stack.txt"
     content = b"".join(lines_of(plain)) + LOG + b"".join(WRAPPERS[wrapper](lines_of(wrapped)))
     check(content, [plain, wrapped])

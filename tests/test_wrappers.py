@@ -300,6 +300,13 @@ def test_lines_have_the_numbers_of_the_file(wrapper: str) -> None:
     assert (after.line, after.end_line) == (before.line + 2, before.end_line + 2)
 
 
+def test_goroutines_that_were_counted_stand_in_their_line() -> None:
+    """Those of one entry are one object."""
+    lines = lines_of("goroutine/stuck-debug1.txt")
+    (plain,), (wrapped,) = read(b"".join(lines)), read(b"READY\n" * 3 + b"".join(WRAPPERS["kubectl-prefix"](lines)))
+    assert [thread.line for thread in wrapped.threads] == [thread.line + 3 for thread in plain.threads]
+
+
 def test_the_threads_of_a_wrapped_javacore_may_be_far_behind_its_title() -> None:
     lines = lines_of("javacore/out-of-memory-synthetic.txt")
     at = next(number for number, line in enumerate(lines) if line.startswith(b"1CIENVVARS"))

@@ -67,6 +67,8 @@ def _all(lines: Lines) -> Iterator[Dump]:
         ahead = lines.peek(1)
         # Claimed at first sight, but not its own after all?
         refused = number if ahead and ahead[0][0] == number else 0
+        if not refused:
+            lines.last = [before for before in lines.last if before[0] >= number]  # the others are above what was read
 
 
 def _with_damage(parsed: Iterator[Dump], damage: list[str]) -> Iterator[Dump]:

@@ -77,7 +77,8 @@ class Breaks:
     def peel(self, line: bytes) -> Peeled | None:
         if b"<br" not in line and b"<BR" not in line:
             return None
-        text = self._BREAK.sub(b"\n", self._TAGS.sub(b"", line, count=1))
+        tags = self._TAGS.match(line)
+        text = self._BREAK.sub(b"\n", line[tags.end() :] if tags is not None else line)
         return (), text if text.endswith(b"\n") else text + b"\n", False
 
     def names(self, _key: Key) -> Names:
@@ -175,7 +176,9 @@ _SIGNATURE = re.compile(
     b"|".join(signature for parser in parsers() if (signature := getattr(parser, "SIGNATURE", b"")))
 )
 """How dumps begin, where a prefix of no known kind stands before it."""
-_WORDS = tuple(dict.fromkeys(word for parser in parsers() for word in getattr(parser, "WORDS", ())))
+_ALL_WORDS = dict.fromkeys(word for parser in parsers() for word in getattr(parser, "WORDS", ()))
+_WORDS = tuple(word for word in _ALL_WORDS if not any(other in word for other in _ALL_WORDS if other != word))
+"""Without those in which another one stands."""
 _LEVEL = rb"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|SEVERE|CRITICAL|FATAL)"
 _VARYING = re.compile(
     rb"(?P<level>\b" + _LEVEL + rb"\b)|(?P<time>" + _TIME + rb")|(?P<number>(?<![A-Za-z0-9_])\d+(?![A-Za-z0-9_]))|"
@@ -268,9 +271,8 @@ _ESCAPED = re.compile(
 )
 _OPENING = re.compile(rb"<(?:pre|textarea)\b[^<>]*>", re.IGNORECASE)
 _LEADING = re.compile(rb"(?:\s*</?(?:html|body|div|p|span|td|tr|table)\b[^<>\n]{0,200}>)+", re.IGNORECASE)
-_CLOSING = re.compile(
-    rb"</(?:pre|textarea)>|(?:<br ?/?>|</(?:html|body|div|p|span|td|tr|table)>)+(?=\s*\Z)", re.IGNORECASE
-)
+_CLOSING = re.compile(rb"</(?:pre|textarea)>", re.IGNORECASE)
+_LAST = re.compile(rb"<br ?/?>|</(?:html|body|div|p|span|td|tr|table)>", re.IGNORECASE)
 
 
 def is_html(sample: bytes) -> bool:
@@ -292,13 +294,23 @@ def from_html(lines: Iterable[bytes], sample: bytes) -> Iterator[bytes]:
     escaped = _ESCAPED.search(sample) is not None or _is_page(sample)
     for line in lines:
         if b"<" in line:
-            line = _CLOSING.sub(b"", _OPENING.split(line)[-1])
+            line = _without_last_tags(_CLOSING.sub(b"", _OPENING.split(line)[-1]))
             if line.count(b"<br") + line.count(b"<BR") == 0:  # else it is a record of several lines
                 line = _LEADING.sub(b"", line, count=1) if _LEADING.match(line) else line
         if escaped and b"&" in line:
             text = html.unescape(line.decode("utf-8", "surrogateescape")).replace("\xa0", " ")
             line = text.encode("utf-8", "surrogateescape")
         yield line
+
+
+def _without_last_tags(line: bytes) -> bytes:
+    end = kept = len(line.rstrip())
+    while line[kept - 1 : kept] == b">":
+        start = line.rfind(b"<", 0, kept)
+        if start < 0 or _LAST.fullmatch(line, start, kept) is None:
+            break
+        kept = start
+    return line[:kept] + line[end:] if kept < end else line
 
 
 # Word processors, wikis and chats make quotation marks curly: in the whole file, like HTML. The last two are Windows'.

@@ -78,9 +78,13 @@ _PARTS = (
     (rb"^=+ FULL THREAD DUMP =+", "a piece of a JRockit dump", "jrockit"),
     (rb"^goroutine profile: total \d", "a goroutine profile without states", "goroutine"),
     (rb"^goroutine \d+ (?:gp=|\[)", "a piece of a goroutine dump", "goroutine"),
-    (rb"^\s*java\.lang\.Thread\.State: [A-Z]", "states of Java threads without their headers", "hotspot"),
+    (rb"^[ \t]*java\.lang\.Thread\.State: [A-Z]", "states of Java threads without their headers", "hotspot"),
     (rb'^"[^"\n]*" .{0,200}\btid=', "a thread of a Java dump without its stack", "hotspot"),
-    (rb"^\s+at .{1,300}\n\s*- (?:locked|waiting|parking) ", "stacks of Java threads without their headers", "hotspot"),
+    (
+        rb"^[ \t]+at .{1,300}\n[ \t]*- (?:locked|waiting|parking) ",
+        "stacks of Java threads without their headers",
+        "hotspot",
+    ),
     (rb"^JVMDUMP\d", "the messages of an OpenJ9 VM that wrote a javacore to a file", "javacore"),
 )
 # What is named exactly, with what to do instead.
@@ -106,7 +110,8 @@ _HINTED = (
         "open it in the DevTools; or convert it for speedscope and export it from there",
     ),
     (
-        rb"^\S.*\s+\d+(?:/\d+)?\s+(?:\[\d+\]\s+)?\d+\.\d+:\s+(?:\d+\s+)?[\w:.-]+:[ug]?\s*\n\s+[0-9a-f]{6,16} ",
+        rb"^\S.{0,200}[ \t]\d{1,10}(?:/\d{1,10})?[ \t]{1,20}(?:\[\d{1,5}\][ \t]{1,20})?\d{1,12}\.\d{1,9}:[ \t]{1,20}"
+        rb"(?:\d{1,12}[ \t]{1,20})?[\w:.-]{1,100}:[ug]?[ \t\r]{0,20}\n[ \t]{1,40}[0-9a-f]{6,16} ",
         "output of perf script",
         "fold it: perf script | stackcollapse-perf.pl > FILE",
     ),
@@ -140,15 +145,15 @@ _HINTED = (
 _OTHERS = (
     (rb"^# A fatal error has been detected by the Java Runtime", "a crash report of the JVM (hs_err)", "hotspot"),
     (
-        rb"^(?:Caused by: |Exception in thread |[\w.$]+(?:Exception|Error)\b).*\n\s+at ",
+        rb"^(?:Caused by: |Exception in thread |[\w.$]+(?:Exception|Error)\b).*\n[ \t]+at ",
         "stack traces of Java exceptions, not of threads",
         "hotspot",
     ),
-    (rb"^\s+at [\w.$/@<>-]+\([^)\n]*\)\s*$", "Java frames without threads", "hotspot"),
-    (rb"^\s*num\s+#instances\s+#bytes", "a histogram of the Java heap, without threads", "hotspot"),
-    (rb"\[(?:info|debug)\s*\]\[gc|^\S*\s*\[(?:Full )?GC \(|\[GC pause", "a log of the garbage collector", "hotspot"),
+    (rb"^[ \t]+at [\w.$/@<>-]+\([^)\n]*\)[ \t\r]*$", "Java frames without threads", "hotspot"),
+    (rb"^[ \t]*num[ \t]+#instances[ \t]+#bytes", "a histogram of the Java heap, without threads", "hotspot"),
+    (rb"\[(?:info|debug)\s*\]\[gc|^\S*[ \t]*\[(?:Full )?GC \(|\[GC pause", "a log of the garbage collector", "hotspot"),
     (
-        rb"^top - \d\d:\d\d|^\s*PID USER +PR ",
+        rb"^top - \d\d:\d\d|^[ \t]*PID USER +PR ",
         "output of top: it shows who uses CPU, not who waits",
         "jcmd PID Thread.print -l -e (JVM), py-spy dump --pid PID (Python)",
     ),
@@ -160,7 +165,7 @@ _OTHERS = (
     (rb"^\d+:$|^The following commands are available:", "output of jcmd without a dump", "hotspot"),
     (rb"^Traceback \(most recent call last\):", "Python tracebacks (of exceptions, not of threads)", "py-spy"),
     (rb'^  File "[^"\n]+", line \d+,? in ', "Python frames without threads", "py-spy"),
-    (rb"^\s+\S+ \([\w./<>-]+\.pyx?:\d+\)\s*$", "frames of py-spy without threads", "py-spy"),
+    (rb"^[ \t]+\S+ \([\w./<>-]+\.pyx?:\d+\)[ \t\r]*$", "frames of py-spy without threads", "py-spy"),
 )
 
 # How to get the lines of a wrapped dump as they were written.

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from threaddump.prefixes import QUOTE, RECORD_LINES, Key, Layer, Names, Peeled, cut, find, has_words, piece, sure
+from threaddump.prefixes import QUOTE, RECORD_LINES, Key, Layer, Names, Peeled, cut, find, piece, sure
 from threaddump_parsers import claimant
 from threaddump_parsers.lines import Lines, NumberedLine
 from threaddump_parsers.model import Dump
@@ -113,7 +113,7 @@ class Watch:
             self._before.extend(kept)
             kept.clear()
         if not kept:
-            layers = find(line) if self._left > 0 and has_words(line) else ()
+            layers = find(line) if self._left > 0 else ()
             if not layers:
                 self._before.append((number, line))
                 return False
@@ -210,7 +210,7 @@ class _Stream:
         original = self.original
         done = dump.end_line - self.offset - KEPT
         dump.line, dump.end_line = original(dump.line), original(dump.end_line)
-        for thread in dump.threads:
+        for thread in dict.fromkeys(dump.threads):  # goroutines that were counted are one object
             thread.line = original(thread.line)
         if dump.event is not None:
             dump.event = replace(dump.event, line=original(dump.event.line))
@@ -247,7 +247,7 @@ class Streams:
         self._root.add(layers)
         self._streams: dict[Key, _Stream] = {}
         self._last: _Stream | None = None
-        self._pieces: dict[Key, NumberedLine] = {}
+        self._pieces: dict[Key, tuple[int, bytearray]] = {}
         self._ready: deque[_Stream] = deque()
         self._waiting = 0
 
@@ -294,7 +294,7 @@ class Streams:
             return True
         pieces, self._pieces = self._pieces, {}
         for key, (number, line) in pieces.items():
-            self._add(self._streams.get(key) or self._stream([], key), number, line)
+            self._add(self._streams.get(key) or self._stream([], key), number, bytes(line))
         held = [stream for stream in self._streams.values() if stream.held is not None]
         for stream in held:
             self._add(stream, 0, b"")
@@ -321,11 +321,12 @@ class Streams:
             if part:
                 key = (*key, part)
             if more or key in self._pieces:
-                number, begun = self._pieces.pop(key, (number, b""))
-                line = begun + (line.rstrip(b"\r\n") if more else line)
-                if more and len(line) < PARTIAL:
-                    self._pieces[key] = number, line
+                number, whole = self._pieces.setdefault(key, (number, bytearray()))
+                whole += line.rstrip(b"\r\n") if more else line
+                if more and len(whole) < PARTIAL:
                     return
+                del self._pieces[key]
+                line = bytes(whole)
 
     def _stream(self, layers: list[tuple[Layer, Key]], key: Key) -> _Stream:
         stream = self._streams.get(key) if key or self._last is None else self._last
@@ -372,6 +373,8 @@ def _goes_on(line: bytes, following: bytes) -> bool:
     if not word or following[:1] in {b" ", b"\t"} or not MAIL_WIDTH <= len(line.rstrip()) + len(word[0]) < MAIL_LINE:
         return False
     text = line.strip()
+    if len(word[0]) > 4 and not word[0].strip(b"-=*~#+"):
+        return False  # a rule
     if text == b"at" or text.startswith((b"at ", b"- ")):
         return not text.endswith(b")") and text != b"- None"
     if text.startswith(b'"'):
@@ -386,5 +389,5 @@ def _goes_on(line: bytes, following: bytes) -> bool:
         return _FILE_FRAME.match(text) is None
     if text.startswith(b"Thread "):
         return text.count(b'"') % 2 == 1
-    starts = following.startswith(b"Thread ") or claimant(following) is not None
+    starts = following.startswith((b"Thread ", b"[Inferior ")) or claimant(following) is not None
     return line.startswith(b"    ") and not text.endswith(b")") and not starts

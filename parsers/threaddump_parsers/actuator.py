@@ -64,7 +64,7 @@ CAPTURE = (
 INITIALS = b' \t{["'
 
 _OPENING = re.compile(
-    rb'\s*(?:(?:\{\s*)?"threads"\s*:\s*\[|(?:\[\s*)?(?:\{\s*)?"thread(?:Name|Id)"\s*:'
+    rb'[ \t]*(?:(?:\{\s*)?"threads"\s*:\s*\[|(?:\[\s*)?(?:\{\s*)?"thread(?:Name|Id)"\s*:'
     rb'|\{\s*"(?:request|value|timestamp|status)"\s*:|"value"\s*:\s*\[\s*$)'
 )
 _JOLOKIA = (b"dumpAllThreads", b'"threadName"', b'"threadId"', b'"threadState"')
@@ -96,7 +96,9 @@ def claims(line: bytes) -> bool:
 
 def parse(lines: Lines) -> Iterator[Dump]:
     """Read documents, one dump each; nothing where the list is of something else."""
-    start = b"".join(line[:_LOOK_AT] for _, line in lines.peek(_LOOK_AHEAD))
+    start = b"".join(line[:_LOOK_AT] for _, line in lines.peek(1))
+    if not (start.startswith(b"{") and start.rstrip().endswith(b"}")):  # else it is all on this line, or a log's record
+        start = b"".join(line[:_LOOK_AT] for _, line in lines.peek(_LOOK_AHEAD))
     if sum(key in start for key in _KEYS) < _ENOUGH_KEYS:
         return
     yield from json_objects.dumps(lines, _OPENING, _Reader, _ARRAYS)

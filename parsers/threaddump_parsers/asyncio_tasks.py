@@ -117,7 +117,7 @@ def claims(line: bytes) -> bool:
         or plain.startswith(_TREE)
         or plain in {_CYCLES, _MONITOR_ROOT}
         or _GRAPH.fullmatch(plain) is not None
-        or (_STACK.fullmatch(plain) is not None and _REPR.search(plain) is not None)
+        or ((stack := _STACK.fullmatch(plain)) is not None and _REPR.match(stack[1]) is not None)
         or _REPR.fullmatch(plain) is not None
         or _MONITOR_TABLE.fullmatch(plain) is not None
     )
@@ -142,7 +142,7 @@ def _frame(plain: bytes) -> Frame | None:
         digits, _, function = position.partition(b", in ")
         line = number_of(digits)
         return Frame(text(function), text(file), line) if file and function and line is not None else None
-    if body.startswith(b"|"):
+    if body.startswith(b"|") and body.endswith(b"()"):
         found = _GRAPH_FRAME.fullmatch(plain)
         if found is not None:
             return Frame(text(found[4]), text(found[2]), int(found[3]))
@@ -185,7 +185,8 @@ class _Reader(DumpReader):
             return False
         if plain.startswith(_TREE):
             return self._read_branch(number, plain)
-        if line.endswith(b"\n") or plain.endswith((b">", b"):", b"|", b")")) or self._form == "table":
+        ended = line.endswith(b"\n") or plain.endswith((b">", b"):", b"|", b")"))
+        if ended or self._form == "table" or _is_table(plain):
             return self._read_start(number, plain) or self._read_row(number, plain)
         return False
 

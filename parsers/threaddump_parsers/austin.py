@@ -22,14 +22,13 @@ FORMAT = "austin"
 FAMILY = "python"
 TITLE = "austin --where"
 CAPTURE = (("austin --where PID", "austin 3; all threads of a Python process"),)
-INITIALS = b"\xf0\x1b"
+INITIALS = b"P\xf0\x1b"
 
 _IDLE, _RUNNING, _CHILD, _THREAD = "💤".encode(), "🚀".encode(), "🧒".encode(), "🧵".encode()
 _HEADER = re.compile(
     rb"(?:(?P<sign>" + _IDLE + rb"|" + _RUNNING + rb")\s*)?(?:" + _CHILD + rb"\s*)?Process (?P<pid>\d{1,10}) "
     rb"(?:" + _CHILD + rb"\s*)?" + _THREAD + rb" Thread (?:\d{1,9}:)?(?P<tid>(?:0x)?[0-9a-fA-F]{1,16})"
 )
-_FRAME = re.compile(rb"\s*(\S.*?) \((.*):(\d{1,9})\)")
 
 
 def claims(line: bytes) -> bool:
@@ -43,8 +42,10 @@ def parse(lines: Lines) -> Iterator[Dump]:
 
 
 def _frame(plain: bytes) -> Frame | None:
-    found = _FRAME.fullmatch(plain)
-    return None if found is None else Frame(text(found[1]), text(found[2]), number_of(found[3]))
+    printed, colon, digits = plain.lstrip().rpartition(b":")
+    function, blank, file = printed.partition(b" (")
+    line = number_of(digits[:-1]) if digits.endswith(b")") else None
+    return Frame(text(function), text(file), line) if colon and function and blank and line is not None else None
 
 
 class _Reader(DumpReader):

@@ -43,7 +43,6 @@ _SOS_THREAD = re.compile(rb"OS Thread Id: 0x([0-9a-fA-F]{1,16})(?: \(\d{1,9}\))?
 _FRAME = re.compile(rb"\s+(?:([^!()]{1,400})!)?(\S.*)", re.DOTALL)
 _SOS_FRAME = re.compile(rb"\s*[0-9a-fA-F]{8,16} [0-9a-fA-F]{8,16}(?: (\S.*))?", re.DOTALL)
 _SPECIAL = re.compile(rb"\[[\w]{1,80}: [0-9a-fA-F]{8,16}\] ?")
-_SOURCE = re.compile(rb" \[(.{1,4000}) @ (\d{1,9})\]$", re.DOTALL)
 _SOS_REMARK = (
     b"Child SP",
     b"Unable to walk the managed stack",
@@ -88,12 +87,14 @@ def _sos_frame(plain: bytes) -> Frame | None:
     if found is None or found[1] is None:
         return None
     method = _SPECIAL.sub(b"", found[1], count=1)
-    source = _SOURCE.search(method)
-    if source is not None:
-        method = method[: source.start()]
+    place, _, digits = method.rpartition(b" @ ")
+    called, bracket, file = place.partition(b" [")
+    line = number_of(digits[:-1]) if bracket and digits.endswith(b"]") else None
+    if line is not None:
+        method = called
     if b"(" not in method:
         return None
-    return _method(method, source[1] if source else None, number_of(source[2]) if source else None)
+    return _method(method, file if line is not None else None, line)
 
 
 class _Reader(DumpReader):

@@ -140,6 +140,9 @@ class _Reader(DumpReader):
         frame = self.table.frame(line)
         if frame is not None:
             self._lose_frame()
+            if self._marker is not None and self.thread is None:
+                self._begin_marked(self._marker, number)  # the header is lost
+            self._forget_marker()
             self.add_frame(number, frame)
             return True
         plain = clean(line)
@@ -152,6 +155,7 @@ class _Reader(DumpReader):
                 self._fatal = text(plain.partition(b": ")[2][:MAX_TEXT])
             return False  # it counts once a thread follows
         if self.dump is not None and self._read_remark(plain):
+            self._forget_marker()
             self.grammar()
             return True
         body = plain.lstrip()
@@ -161,6 +165,10 @@ class _Reader(DumpReader):
         elif body.startswith(_HEADER_STARTS):
             self.complain(number, "a thread header that cannot be read", plain)
         return False
+
+    def _forget_marker(self) -> None:
+        """The dump goes on behind the marker, which then is another's."""
+        self._marker, self._fatal, self._one_thread = None, None, False
 
     def _read_header(self, number: int, plain: bytes) -> bool:
         odd = False
@@ -174,7 +182,8 @@ class _Reader(DumpReader):
             end = plain.find(_END) + len(_END)
             at = plain.rfind(b"hread 0x", 0, end)
             start = at - 9 if plain[at - 9 : at] == b"Current t" else at - 1
-            header = _THREAD.fullmatch(plain[start:end]) if at > 0 and self.dump is not None else None
+            within = self.dump is not None and not self._over and not self.main_is_printed()
+            header = _THREAD.fullmatch(plain[start:end]) if at > 0 and within else None
             if header is None:
                 return False
             odd = True
@@ -200,16 +209,24 @@ class _Reader(DumpReader):
         dump = self.dump
         only_one = header == _STACK or (self._current and header.startswith(b"Current"))
         if self._marker is not None:
-            dump = self.begin(self._marker, number)
-            dump.died, self._fatal = self._fatal, None
-            if self._one_thread:
-                dump.truncated.append("one thread only: the runtime cannot show the others while the GIL is disabled")
-        elif dump is None or self._over or (dump.threads and (only_one or (self._spaced and not self.blank))):
+            self._begin_marked(self._marker, number)
+        elif (
+            dump is None
+            or self._over
+            or self.main_is_printed()
+            or (dump.threads and (only_one or (self._spaced and not self.blank)))
+        ):
             self.begin(number, number)
         elif dump.threads and self.blank:
             self._spaced = True
         self._current = self._current or header.startswith(b"Current")
         self._marker, self._one_thread = None, False
+
+    def _begin_marked(self, marker: int, number: int) -> None:
+        dump = self.begin(marker, number)
+        dump.died, self._fatal = self._fatal, None
+        if self._one_thread:
+            dump.truncated.append("one thread only: the runtime cannot show the others while the GIL is disabled")
 
     def _read_remark(self, plain: bytes) -> bool:
         """Read a line that is neither a header nor a frame."""

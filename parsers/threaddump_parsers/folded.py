@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import threaddump_parsers
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Thread
 from threaddump_parsers.profiles import Samples
@@ -37,14 +38,15 @@ INITIALS = bytes(set(range(0x23, 0x7F)) - set(b"{}'")) + b"\x1b"
 # process := 'process ' pid ':"' command '"'       (py-spy)  | "P" pid                        (austin)
 # thread  := "thread (" id "): " name              (py-spy)  | "T" [interpreter ":"] id       (austin)
 #          | "[" name " tid=" id "]"               (async-profiler -t)
-_LINE = re.compile(rb"(.+;.+|thread \(.+) (\d{1,18})(?:,(\d{1,18}),-?\d{1,18})?", re.DOTALL)
+_WEIGHT = re.compile(rb"(\d{1,18})(?:,(\d{1,18}),-?\d{1,18})?")
 _AUSTIN = re.compile(rb"P\d{1,10};T(?:\d+:)?[0-9a-fA-Fx]+(?:;.*)? \d{1,18}(?:,\d{1,18},-?\d{1,18})?")
-_THREADED = re.compile(rb"\[[^;]{0,200}tid=\d{1,10}\];[^;]+.* \d{1,18}")
+_THREADED = re.compile(rb"\[[^;]{0,200}tid=\d{1,10}\];[^;].* \d{1,18}")
 _PLAIN = re.compile(rb"[A-Za-z_<(\[][^;=\"'{}\s]*(?:;(?! )[^;=\"'{}]+){2,} \d{1,15}")
 _PY_SPY_FIRST = re.compile(
     rb'process \d{1,10}:".*|thread \((?:0x)?[0-9a-fA-F]{1,16}\): .*|[^\s()\[]+ \([^()]*\)', re.DOTALL
 )
 """What stands before the first semicolon: with anything else in front the line is not a profile's own."""
+_TITLE = b"# austin: "
 _METADATA = re.compile(rb"# \w+: .*")
 _PROCESS = re.compile(r'(?:process (?P<py>\d{1,10}):"(?P<command>.*?)"|P(?P<austin>\d{1,10}))$', re.DOTALL)
 _THREAD = re.compile(
@@ -74,7 +76,12 @@ def _of_py_spy(plain: bytes) -> bool:
         return False
     last = stack.rpartition(b";")[2]
     position = last.rpartition(b" (")[2]
-    return digits.isdigit() and last.endswith(b")") and (b".py:" in position or position.endswith((b".py)", b">)")))
+    return (
+        digits.isdigit()
+        and len(digits) <= 18
+        and last.endswith(b")")
+        and (b".py:" in position or position.endswith((b".py)", b">)")))
+    )
 
 
 def parse(lines: Lines) -> Iterator[Dump]:
@@ -91,29 +98,31 @@ def _read(lines: Lines) -> Iterator[Dump]:
     """Read to the first line that is neither a stack nor metadata: nothing else is written into a profile."""
     processes: dict[int | None, Samples] = {}
     unit = "samples"
-    last = 0
+    last: dict[int | None, int] = {}
     for number, line in lines:
         plain = clean(line)
-        found = _LINE.fullmatch(plain) if claims(plain) else None
+        stack, _, weight = plain.rpartition(b" ")
+        found = _WEIGHT.fullmatch(weight) if claims(plain) else None
         if found is None:
-            if not plain or _METADATA.fullmatch(plain):
-                continue
+            if not plain or (_METADATA.fullmatch(plain) and threaddump_parsers.claimant(line) is None):
+                if not (processes and plain.startswith(_TITLE)):
+                    continue
             lines.push_back((number, line))
             break
-        last = number
-        process, parts = _process(text(found[1]).split(";"))
+        process, parts = _process(text(stack).split(";"))
         pid = number_of((process["py"] or process["austin"]).encode()) if process is not None else None
         if process is not None and process["austin"]:
             unit = "microseconds"
+        last[pid] = number
         samples = processes.get(pid)
         if samples is None:
             samples = processes[pid] = Samples(number)
             samples.pid, samples.command = pid, process["command"] if process is not None else None
-        thread, key, stack = _thread(parts, number)
-        if stack:
-            samples.add(thread, key, tuple(stack), float(found[2]), number)
-    for samples in processes.values():
-        yield samples.dump(FORMAT, unit, last)
+        thread, key, frames = _thread(parts, number)
+        if frames:
+            samples.add(thread, key, tuple(frames), float(found[1]), number)
+    for pid, samples in processes.items():
+        yield samples.dump(FORMAT, unit, last[pid])
 
 
 def _process(parts: list[str]) -> tuple[re.Match[str] | None, list[str]]:

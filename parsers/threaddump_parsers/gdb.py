@@ -43,7 +43,7 @@ WORDS = (b"Thread ",)
 
 # thread := "Thread " number " (" ["Thread 0x" address " ("] ("LWP " | "process ") id [")"] [' "' name '"'] "):"
 _THREAD = re.compile(
-    rb"Thread \d{1,9}(?:\.\d{1,9})? \((?:Thread 0x[0-9a-f]{1,16} \()?(?:LWP|process) (\d{1,20})\)?"
+    rb"Thread (\d{1,9}(?:\.\d{1,9})?) \((?:Thread 0x[0-9a-f]{1,16} \()?(?:LWP|process) (\d{1,20})\)?"
     rb'(?: "(.{0,999})")?(?: \(Exiting\))?\):',
     re.DOTALL,
 )
@@ -55,9 +55,12 @@ _CURRENT = re.compile(rb"\[Current thread is \d{1,9} \((?:Thread 0x[0-9a-f]{1,16
 _TRACEBACK = b"Traceback (most recent call first):"
 _NO_FRAME = b"Unable to locate python frame"
 _PYTHON = re.compile(
-    rb"Traceback \(most recent call first\):|Unable to locate python frame|#\d+ +(?:Frame 0x|.*\b_?PyEval_)", re.DOTALL
+    rb"Traceback \(most recent call first\):|Unable to locate python frame|#\d++ ++(?:Frame 0x|.*\b_?PyEval_)",
+    re.DOTALL,
 )
 """Lines that only a Python process has."""
+_NEW = b"[New LWP "
+"""What gdb says of each thread before it shows any."""
 _AHEAD, _THREAD_LINES = 2000, 200
 _INFERIOR = re.compile(rb"\[Inferior \d{1,9} \(process (\d{1,20})\) (?:detached|exited)")
 _REPR = re.compile(rb"Frame 0x([0-9a-f]{1,16}), for file (.{1,4096}?), line (\d{1,9}|\?), in (\S{1,500}) \(", re.DOTALL)
@@ -94,7 +97,7 @@ def claims(line: bytes) -> bool:
 def parse(lines: Lines) -> Iterator[Dump]:
     """Read a stretch of dumps; nothing where no line shows that the process runs Python."""
     # In the midst of what was refused at its first thread, only this thread is looked at.
-    within = any(line.startswith(b"#") for _, line in lines.last)
+    within = any(line.startswith((b"#", b"Thread ")) for _, line in lines.last)
     for number, (_, line) in enumerate(lines.peek(_THREAD_LINES if within else _AHEAD)):
         if within and number and _THREAD.fullmatch(clean(line)) is not None:
             return
@@ -128,8 +131,13 @@ class _Reader(DumpReader):
         """The address of the Python frame printed last: several C functions in a row show the same one."""
         self._lock: tuple[bytes | None, Lock] | None = None
         """The lock that the C frames on top of the thread take, and by which method."""
+        self._natives = 0
+        """So many frames on top of the thread are known to be C's."""
         self._unsure: list[tuple[Thread, Lock]] = []
         self._locks: dict[str, Lock] = {}
+        self._over = False
+        """gdb has let go of the process, or has looked at the next one."""
+        self._numbers: set[bytes] = set()
         self._programs: set[str] = set()
         """The names in the headers: the program's, until a thread is given one of its own."""
         self._unreadable = 0
@@ -145,11 +153,13 @@ class _Reader(DumpReader):
             return False
         header = _THREAD.fullmatch(plain)
         if header is not None:
-            tid = number_of(header[1])
-            name = text(header[2] or b"")
+            tid, name = number_of(header[2]), text(header[3] or b"")
+            if self._over or header[1] in self._numbers:  # gdb's own number, which is one thread's
+                self.begin(number, number)
             self.add_thread(Thread(name, number, native_id=tid), str(tid))
+            self._numbers.add(header[1])
             self._programs.add(name)
-            self._last, self._lock = b"", None
+            self._last, self._lock, self._natives = b"", None, 0
             return True
         died = _DIED.fullmatch(plain)
         if died is not None:
@@ -160,7 +170,11 @@ class _Reader(DumpReader):
         if inferior is not None and self.dump is not None:
             self.grammar()
             self.dump.pid = number_of(inferior[1])
+            self._over = True
             return True
+        if self.dump is not None and plain.startswith(_NEW):
+            self._over = bool(self.dump.threads)
+            return False
         if self.dump is not None and plain.startswith(b"warning: "):
             self.grammar()
             return True
@@ -226,7 +240,8 @@ class _Reader(DumpReader):
             self._add_built_in(number, body)
             return True
         function, blank, arguments = body.partition(b" (")
-        python = _REPR.search(body)
+        shown = body.find(b"Frame 0x")
+        python = _REPR.match(body, shown) if shown >= 0 else None
         if python is not None and (function.startswith(b"Frame 0x") or b"PyEval_" in function):
             self._add_python(number, python)
             return True
@@ -278,7 +293,9 @@ class _Reader(DumpReader):
 
     def _takes_first(self) -> bool:
         """Whether no Python frame stands above: else the lock was taken by a function that went on."""
-        return all(frame.native for frame in self.stack)
+        while self._natives < len(self.stack) and self.stack[self._natives].native:
+            self._natives += 1
+        return self._natives == len(self.stack)
 
     def _add(self, number: int, function: str, file: str | None, line: int | None, *, native: bool) -> None:
         key = function, file, line, native
@@ -324,6 +341,8 @@ class _Reader(DumpReader):
         self._unsure.clear()
         self._locks.clear()
         self._distinct.clear()
+        self._numbers.clear()
+        self._over = False
         self._programs.clear()
         self._selected = None
         self._unreadable = 0

@@ -65,6 +65,8 @@ _NODE = re.compile(
     re.DOTALL,
 )
 _MARGIN = b" :|"
+_BRANCHES = (b":", b"|", b"+")
+"""What the lines of the tree have in their margin, where something follows on that level."""
 _DATA = (b"Parent: ", b"Monitoring Thread:", b"Greenlet Locals:", b"Spawn Tree Locals", b"Spawned at:")
 _PRINTERS = re.compile(r"gevent[/\\](?:util|_monitor|_tracer)\.py$")
 
@@ -108,9 +110,10 @@ class _Reader(DumpReader):
         if not plain:
             return False
         body = plain.lstrip(_MARGIN)
-        if body.startswith(b'File "') and plain[:1] in _MARGIN:
+        below = not self._tree or plain.lstrip(b" ")[:1] in _BRANCHES or (plain[:1] == b" " and not self._pending)
+        if body.startswith(b'File "') and plain[:1] in _MARGIN and below:
             return self._read_frame(number, body, plain)
-        if self._tree and (plain[:1] in _MARGIN or plain.startswith(b"<")):
+        if self._tree and (below or plain.startswith(b"<")):
             return self._read_tree(number, line, plain, body)
         if plain[:1] in b" \t":
             known = self.thread is not None and (bool(self.stack) or body.strip() == b"...stack elided...")
@@ -187,7 +190,7 @@ class _Reader(DumpReader):
         if node is not None and (b"+--- <" in plain or self._root):
             self._read_greenlet(number, node)
             return True
-        if (self.thread is None and not self._foreign) or body.startswith(b"Reported by <"):
+        if (self.thread is None and not self._foreign) or plain.startswith(b"<") or body.startswith(b"Reported by <"):
             return False
         self.grammar()
         if body == b"Running:":

@@ -53,7 +53,7 @@ MAX_COUNTED = 500_000
 # position := tab file ":" line [" +0x" offset] [" fp=" .. " sp=" .. " pc=" ..]
 _HEADER = re.compile(
     rb"goroutine (\d{1,19})(?: gp=\S{1,40} m=\S{1,20}(?: mp=\S{1,40})?)? \[([^\[\]{}]{1,100}?)(?:,? labels:\{.*\})?\]"
-    rb"(?: ?\{.*\})?:"
+    rb"(?: ?\{(?s:.*+)(?<=\}:)|:)"
 )
 _STATUS = re.compile(
     r"(?P<reason>[^,]*?)(?P<flags>(?: \((?:leaked|scan|durable)\))*)"
@@ -182,7 +182,7 @@ class _Reader(DumpReader):
         if dump is None:
             return
         if thread.java_id == 0:
-            if not self._rule and any(other.java_id for other in dump.threads):
+            if not self._rule and self._ids:  # of goroutines that are not of the runtime
                 self.finish(thread.line)
             self._rule = False
         elif self._crash and thread.java_id in self._unavailable:

@@ -76,9 +76,9 @@ _PID = re.compile(rb"(\d{1,10}):\s*$")
 # STATE [0x..]
 # The name is printed raw (quotes, "tid=", anything): it ends at the last quote, and what follows has none.
 _FIELDS = re.compile(
-    rb" ?(?:#(\d{1,19}) )?(?:\[(\d{1,19})\] )?(daemon )?(?:prio=-?\d+ )?(?:os_prio=-?\d+ )?"
-    rb"(?:cpu=([\d.]+)ms )?(?:elapsed=([\d.]+)s )?(?:allocated=\S+ )?(?:defined_classes=\d+ )?"
-    rb"tid=((?:0x)?[0-9a-fA-F]+)(?: nid=(0x[0-9a-fA-F]+|\d{1,19}|NA))?(?: lwp_id=\d+)?"
+    rb" ?(?:#(\d{1,19}) )?(?:\[(\d{1,19})\] )?(daemon )?(?:prio=-?\d++ )?(?:os_prio=-?\d++ )?"
+    rb"(?:cpu=([\d.]++)ms )?(?:elapsed=([\d.]++)s )?(?:allocated=\S++ )?(?:defined_classes=\d++ )?"
+    rb"tid=((?:0x)?[0-9a-fA-F]++)(?: nid=(0x[0-9a-fA-F]{1,16}+|\d{1,19}|NA))?(?: lwp_id=\d++)?"
     rb"([^\[]*+)(\[(?:0x)?[0-9a-fA-F]+(?:\.\.(?:0x)?[0-9a-fA-F]+)?\])?\s*$"
 )
 Header = tuple[bytes, tuple[bytes | None, ...]]
@@ -331,7 +331,9 @@ class _Reader:
 
     def _start(self, number: int, title: str) -> Dump | None:
         finished = self.finish()
-        date, pid = self.date, self.pid
+        # What stands above a line of the dump before is not about this one.
+        date = self.date if self.date and self.date[0] > self.last_line else None
+        pid = self.pid if self.pid and self.pid[0] > self.last_line else None
         self.date = self.pid = None
         self._reset()
         match = _VM.match(title)

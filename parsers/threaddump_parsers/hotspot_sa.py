@@ -59,6 +59,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import threaddump_parsers
 from threaddump_parsers.java_frames import is_c_function, java_function
 from threaddump_parsers.java_text import MAX_LINE, QUIET_LINES, ThreadText
 from threaddump_parsers.java_threads import STATES, add_problem, release, set_wait, text
@@ -107,7 +108,7 @@ _NO_DEADLOCKS = re.compile(
 _NO_STACKS = ("Not available for Mac OS X processes", "not yet implemented (debugger does not support CDebugger)")
 
 _HEADER = re.compile(
-    r'"(.*)" #(\d{1,19}) (daemon )?prio=(?:-?\d+|<unknown>) tid=(0x[0-9a-f]+) nid=(0x[0-9a-f]+|\d{1,19}) '
+    r'"(.*)" #(\d{1,19}) (daemon )?prio=(?:-?\d+|<unknown>) tid=(0x[0-9a-f]+) nid=(0x[0-9a-f]{1,16}|\d{1,19}) '
     r"([^\[\]\"]*)\[(0x[0-9a-f]+)\]",
     re.DOTALL,
 )
@@ -126,6 +127,7 @@ _MIXED_NATIVE = re.compile(r"([^\s(].*)\([^()]*\)(?: \+ 0x[0-9a-f]+)? \(Native m
 _SYMBOL = re.compile(r"(.+?)(?: \+ 0x[0-9a-f]+)?")
 _SUFFIX = re.compile(r"\.(?:constprop|part|isra|cold|llvm)\b.*")
 _JNI = re.compile(r"Java_((?:[A-Za-z0-9]|_(?![0-3])|_1|_0[0-9a-f]{4})+?)(?:__\w*)?")
+_WORD = re.compile(r"\w+")
 _LOST = ("<interpreter>", "<Unknown compiled code>")
 """What stands for Java frames that could not be told."""
 
@@ -188,7 +190,9 @@ def _read_preamble(lines: Lines, dump: Dump) -> None:
     for number, line in lines:
         plain = _plain(line)
         threads = _is_header(line) or (line[:1] == b'"' and not cycle.line)  # a name may hold line breaks
-        if threads or (searched and line.startswith(_BEGINS)):
+        other = threaddump_parsers.claimant(line)
+        foreign = other is not None and other.FORMAT != FORMAT
+        if threads or foreign or (searched and line.startswith(_BEGINS)):
             lines.push_back((number, line))
             break
         searched = searched or line.startswith(_SEARCH)
@@ -457,7 +461,7 @@ class _Reader(ThreadText):
 def _function(symbol: str) -> str:
     """The name of a C function, without arguments; of a native method its name in Java."""
     name = _SUFFIX.sub("", symbol.partition("(")[0] or symbol)
-    native = _JNI.fullmatch(name)
+    native = _JNI.fullmatch(name) if _WORD.fullmatch(name) else None  # else each "__" in it is looked behind
     if native is None:
         return name
     parts = native[1].replace("_1", "\0").split("_")

@@ -20,7 +20,7 @@ from threaddump_parsers.model import Frame
 
 _GENERATED = (
     (re.compile(r"\$\$Lambda(?:\$\d+)?(?:[/+](?:0x)?[0-9a-fA-F]+)?"), "$$Lambda"),
-    (re.compile(r"(LambdaForm\$\w+|[/+])(?:0x)?[0-9a-fA-F]{5,}(?=\.)"), r"\1"),
+    (re.compile(r"([/+])(?:0x)?[0-9a-fA-F]{5,}+(?=\.)"), r"\1"),
     (re.compile(r"\$Proxy\d+"), "$Proxy"),
     (re.compile(r"(Generated(?:Serialization)?(?:Method|Constructor)Accessor)\d+"), r"\1"),
     (re.compile(r"(\$\$(?:EnhancerBy|FastClassBy|KeyFactoryBy|ProxyBy)\w*?CGLIB)\$\$[0-9a-f]+"), r"\1"),
@@ -51,7 +51,7 @@ def java_frame(text: str) -> Frame | None:
     if end < 0 or "." not in function:
         return None
     source = source[:end].rpartition("/")[2]
-    if " " in function and not _SOURCE_LINE.fullmatch(source):
+    if (" " in function or "(" in function) and not _SOURCE_LINE.fullmatch(source):
         return None  # prose: "at the end of the queue (see docs)"
     if source == "Native Method":
         return Frame(java_function(function), native=True)

@@ -33,6 +33,11 @@ class ThreadText:
     BEGINS = re.compile(rb'"')
     """What a line begins with that may be the first of a header, of which the others hold the rest of the name."""
 
+    ALONE = False
+    """Whether nothing is ever written into a dump: then no frame of it stands behind other lines."""
+    FORMS = False
+    """Whether a line that the format claims is of another of its forms where it heads no thread of this one."""
+
     def __init__(self) -> None:
         self.interned = Interned()
         self.owners = Owners()
@@ -124,7 +129,7 @@ class ThreadText:
             return True
         other = threaddump_parsers.claimant(line)
         begins = len(line) <= MAX_LINE and self.BEGINS.match(line)
-        if other is not None and not (begins and other.FORMAT == self.FORMAT):
+        if other is not None and (other.FORMAT != self.FORMAT or self.FORMS or not begins):
             return False
         if begins:
             self._pending = [(number, line)]
@@ -205,7 +210,7 @@ class ThreadText:
     def _add_noise(self, number: int, line: bytes) -> None:
         self._noise_lines += 1
         self._noise.append((number, line[:MAX_LINE]))
-        if _EXCEPTION.match(line):
+        if self.ALONE or _EXCEPTION.match(line):
             self.end_thread()  # a stack trace that the application printed: its frames are not this thread's
 
     def _finish(self, last: bytes = b"") -> None:

@@ -74,6 +74,9 @@ def settle(thread: Thread, monitors: list[Held], synchronizers: Iterable[Held] =
         released = {held.lock.id: held.lock for held in monitors if held.lock.id in waits_for}
         thread.wait_released = tuple(released.values())
     kept = {held.lock.id: held for held in monitors if held.lock.id not in waits_for}
+    for id, held in kept.items():
+        if held.depth is not None and held.depth >= len(thread.stack):
+            kept[id] = Held(held.lock, None)  # JSON says a number, and the frames may be cut
     thread.holds = (*kept.values(), *synchronizers)
 
 
@@ -93,14 +96,16 @@ class Owners:
         """Let the threads that were named hold what no thread is known to hold."""
         held = {held.lock.id for thread in threads for held in thread.holds} if self._told else set()
         by_id = {thread.java_id: thread for thread in threads if thread.java_id is not None}
+        by_name: dict[str, Thread | None] = {}
+        for thread in threads if self._told else ():
+            by_name[thread.name] = None if thread.name in by_name else thread  # of several with one name it is none
+        given: dict[Thread, list[Held]] = {}
         for lock, name, java_id in self._told.values():
-            if java_id is not None:
-                thread = by_id.get(java_id)
-            else:
-                named = [thread for thread in threads if thread.name == name]
-                thread = named[0] if len(named) == 1 else None
-            if thread is not None and lock.id not in held and name in (None, thread.name):
-                thread.holds = (*thread.holds, Held(lock, None))
+            owner = by_id.get(java_id) if java_id is not None else None if name is None else by_name.get(name)
+            if owner is not None and lock.id not in held and name in (None, owner.name):
+                given.setdefault(owner, []).append(Held(lock, None))
+        for owner, locks in given.items():
+            owner.holds = (*owner.holds, *locks)
         self._told = {}
 
 

@@ -40,6 +40,7 @@ there while they are mounted (the entry of the carrier then shows the virtual th
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -139,6 +140,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
         if finished is not None:
             yield finished
         if reader.foreign:
+            lines.last = [*reader.before]
             lines.push_back((number, line))
             return
         if reader.done:
@@ -176,6 +178,8 @@ class _Reader:
         self._ends = lines.ends
         self.known: dict[bytes, Frame] = {}
         self.foreign = self.done = False
+        self.before: deque[NumberedLine] = deque(maxlen=2)
+        """The last lines that are nobody's: the next parser may find a time stamp or a pid in them."""
         self._stacks: dict[Stack, Stack] = {}
         self._ruler = next((number for number, line in reversed(lines.last) if line.startswith(b"NULL")), 0)
         self._tags: dict[bytes, Callable[[int, str], None]] = {
@@ -323,13 +327,16 @@ class _Reader:
         if self._claimed(line):
             self.foreign = True
             return self.finish()
+        self.before.append((number, line))
         if self._section == "ENVINFO":
             return None  # the value of an environment variable goes on
         if self._ends(number, line):
+            self.before.pop()
             self.foreign = True
             return self.finish()
         self._add_noise(number, line)
         if self._noise_lines > NOISE_LINES:
+            self.before.pop()
             self.foreign = True
             return self.finish()
         return None

@@ -62,14 +62,14 @@ CAPTURE = (
 )
 INITIALS = b' \t{"'
 
-_OPENING = re.compile(rb'\s*(?:\{\s*)?"threadDump"\s*:')
+_OPENING = re.compile(rb'[ \t]*(?:\{\s*)?"threadDump"\s*:')
 _LOOK_AHEAD = 8
 _LOOK_AT = 65_536
 _LOOK_AT_FIRST = 200
 _KEYS = (b'"processId"', b'"runtimeVersion"', b'"threadContainers"', b'"formatVersion"')
 _HEADER = re.compile(rb'"(processId|time|runtimeVersion)"\s*:\s*"?([^",}\s]+)')
 _OUTLINE = re.compile(
-    rb'"(container|parent|owner|threadCount)"\s*:\s*("(?:[^"\\]|\\.)*+"|\d{1,19}|null)|"threads"\s*:\s*\[(\d+),(\d*)'
+    rb'"(container|parent|owner|threadCount)"\s*:\s*("(?:[^"\\]|\\.)*+"|\d{1,19}|null)|"threads"\s*:\s*\[(\d{1,19}),(\d{0,19})'
 )
 _VIRTUAL = ("java.lang.VirtualThread.run", "java.lang.VirtualThread.runWith")
 

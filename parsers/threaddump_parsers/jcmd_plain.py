@@ -88,6 +88,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
 
 class _Reader(ThreadText):
     FORMAT = FORMAT
+    ALONE = True
     FRAME = re.compile(rb"[ \t]{2,}(?:at )?([^\s-].*)")
     BEGINS = _BEGINS
 

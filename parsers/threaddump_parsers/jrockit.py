@@ -172,6 +172,7 @@ class _Reader(ThreadText):
             self._finish()
             number, pid = self._pid
             self.titled = Dump(FORMAT, self.number, "jvm", pid=pid if 0 < self.number - number <= 2 and pid else None)
+            self.titled.end_line = self.number
             return True
         if self.titled is not None:
             return self._about_dump(self.titled, plain)
@@ -188,6 +189,7 @@ class _Reader(ThreadText):
         pid = _PID.fullmatch(line)
         if pid is not None:
             self._pid = number, int(pid[1])
+            self._noise.append((number, line))  # or it is the next parser's
         return pid is not None
 
     def _about_dump(self, dump: Dump, plain: str) -> bool:
@@ -196,6 +198,8 @@ class _Reader(ThreadText):
             dump.taken_at = f"{date[4]}-{_MONTHS.index(date[1]) + 1:02}-{int(date[2]):02}T{date[3]}"
         elif vm is not None:
             dump.runtime, dump.version = vm[1], f"{vm[2]} ({vm[3]})" if vm[3] else vm[2]
+        if date is not None or vm is not None:
+            dump.end_line = self.number
         return date is not None or vm is not None
 
     def begin_dump(self, number: int) -> Dump:
@@ -300,8 +304,10 @@ class _Reader(ThreadText):
         wait = self.interned.frame("java.lang.Object.wait(Native Method)") if _WAIT in names[:top] else None
         self.stack = [*([wait] if wait is not None else []), *stack[top : len(names)]]
         shift = top - (wait is not None)
+        last = len(self.stack) - 1
         self.monitors = [
-            Held(held.lock, max(held.depth - shift, 0) if held.depth is not None else None) for held in self.monitors
+            Held(held.lock, min(max(held.depth - shift, 0), last) if held.depth is not None else None)
+            for held in self.monitors
         ]
 
     # Chains of threads that wait for each other
@@ -324,6 +330,7 @@ class _Reader(ThreadText):
             id, lock = link["lock"], None
             if id:
                 lock = self._locks.setdefault(id, Lock(id, link["class"].replace("/", ".")))
+            self._chain_line = self._chain_line or self.number
             self._chain.append((link["name"], java_id, lock))
         self._last_line = self.number
         return True
@@ -339,6 +346,7 @@ class _Reader(ThreadText):
             self.dump.deadlocks.append(
                 ReportedDeadlock(self._chain_line, names[: len(locks)], locks, names[1 : len(locks) + 1])
             )
+        self._chain_line = 0
 
 
 def _hex(digits: str | None) -> int | None:

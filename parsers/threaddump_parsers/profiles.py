@@ -14,23 +14,44 @@ MAX_STACKS = 10_000
 """Entries of a profile that does not tell threads apart; its lighter stacks are left out, and it says so."""
 
 _PY_SPY = re.compile(r"(.+) \((<?[^()]+?>?)(?::(\d{1,9}))?\)", re.DOTALL)
-_AUSTIN = re.compile(r"(.+\.pyx?|<[^:]+>):(.*):(\d{1,9})", re.DOTALL)
-_JAVA = re.compile(r"(?:[\w$]+/)+[\w$]+(?:\$\$Lambda[^.;]*)?\.[\w$<>]+(?:_\[[\w]\])?")
+_JAVA_CLASS = re.compile(r"(?:[\w$]++/)++[\w$]++")
+_JAVA_METHOD = re.compile(r"[\w$<>]+(?:_\[[\w]\])?")
 _ASYNC_SUFFIX = re.compile(r"_\[[\w]\]$")
 _GO = re.compile(r"(?:runtime|main|net/http|sync|internal/poll)\.[\w.(*)]+")
 
 
 def frame_of(printed: str, file: str | None = None, line: int | None = None) -> Frame:
     """A frame as profilers print it: ``get (queue.py:171)``, ``/srv/x.py:Queue.get:171``, ``com/shop/Dao.load_[j]``."""
-    austin = _AUSTIN.fullmatch(printed)
+    austin = _of_austin(printed)
     if austin is not None:
-        return Frame(austin[2], austin[1], int(austin[3]))
+        return austin
     py_spy = _PY_SPY.fullmatch(printed) if file is None else None
     if py_spy is not None and (py_spy[3] or ".py" in py_spy[2]):
         return Frame(py_spy[1], py_spy[2], int(py_spy[3]) if py_spy[3] else None)
-    if _JAVA.fullmatch(printed):
+    if _is_java(printed):
         return Frame(_ASYNC_SUFFIX.sub("", printed).replace("/", "."), file, line)
     return Frame(_ASYNC_SUFFIX.sub("", printed), file, line, native=printed.endswith(("_[k]", "_[n]")))
+
+
+def _of_austin(printed: str) -> Frame | None:
+    """``FILE:FUNCTION:LINE``. A function may hold colons; a file is told by how it ends, or it is ``<stdin>``."""
+    place, _, digits = printed.rpartition(":")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
+        return None
+    end = max((at + len(suffix) for suffix in (".py", ".pyx") if (at := place.rfind(f"{suffix}:")) > 0), default=0)
+    if not end and place.startswith("<"):
+        end = place.find(":")
+        if place[end - 1] != ">" or end < 3:
+            return None
+    return Frame(place[end + 1 :], place[:end], int(digits)) if end else None
+
+
+def _is_java(printed: str) -> bool:
+    """``com/shop/Dao.load`` and ``com/shop/Dao$$Lambda$14/0x00007f.run``."""
+    owner, _, method = printed.partition(".")
+    if ";" in owner or _JAVA_METHOD.fullmatch(method) is None:
+        return False
+    return _JAVA_CLASS.fullmatch(owner.partition("$$Lambda")[0]) is not None
 
 
 def family_of(frames: list[tuple[str, Frame]]) -> tuple[str, str | None]:
@@ -38,7 +59,7 @@ def family_of(frames: list[tuple[str, Frame]]) -> tuple[str, str | None]:
     for printed, frame in frames:
         if frame.file is not None and frame.file.endswith((".py", ".pyx")):
             return "python", "CPython"
-        if _JAVA.fullmatch(printed):
+        if _is_java(printed):
             return "jvm", None
         if _GO.fullmatch(printed) or (frame.file is not None and frame.file.endswith(".go")):
             return "go", "Go"

@@ -131,6 +131,7 @@ def _frame(plain: bytes) -> Frame | None:
 
 class _Reader(DumpReader):
     FORMAT = FORMAT
+    OUTERMOST_FIRST = True
     BEGINNINGS = (_HEADER, b"    " + _PYTHON, b"    " + _NATIVE, b"The frame stack for thread ")
 
     def __init__(self) -> None:
@@ -140,6 +141,8 @@ class _Reader(DumpReader):
         """Variables are read for the frame number ``_depth``, counted from 1, while no frame came after it."""
         self._interpreter = ""
         """The interpreter that the threads below are listed for: one thread may be in several."""
+        self._interpreters = False
+        """The dump tells interpreters apart: then the main thread need not be the last."""
 
     def read(self, number: int, line: bytes) -> bool:
         frame = self.table.frame(line)
@@ -164,6 +167,8 @@ class _Reader(DumpReader):
         if header is None:
             self.complain(number, "a thread header that cannot be read", plain)
             return False
+        if self.dump is not None and not self._interpreters and self.main_is_printed():
+            self.begin(number, number)
         name, tid, status = header
         thread = Thread(name, number, native_id=tid)
         self._set_status(thread, status)
@@ -189,8 +194,10 @@ class _Reader(DumpReader):
             self.begin(number, number)
             return True
         interpreter = _INTERPRETER.fullmatch(plain)
-        if interpreter is not None and not plain.startswith(b" "):
-            self._interpreter = text(plain)
+        if interpreter is not None:
+            self._interpreters = True
+            if not plain.startswith(b" "):
+                self._interpreter = text(plain)
         dump = self.dump
         if dump is None:
             return False
@@ -263,3 +270,6 @@ class _Reader(DumpReader):
     def settle(self, thread: Thread) -> None:
         innermost_first(thread, self.stack)
         self._depth = 0
+
+    def end_dump(self, dump: Dump) -> None:  # noqa: ARG002
+        self._interpreters = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from threaddump_parsers.lines import Lines, NumberedLine
@@ -26,6 +26,10 @@ MAX_SOURCE_LINE = 500
 MAX_FRAME_LINE = 10_000
 """A longer line is no frame: paths end at 4,096 bytes, and faulthandler cuts names at 500 characters."""
 
+ROOTS = (b"in _bootstrap", b"in __bootstrap")
+"""How the outermost frame of a thread ends."""
+_MAIN = {"<module>", "_run_module_as_main"}
+"""The outermost function of the main thread; of all others it is one of ``threading.py``, or was called from C."""
 _ANSI = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]")
 _NO_FRAMES: dict[bytes, Frame] = {}
 
@@ -114,6 +118,12 @@ def innermost_first(thread: Thread, stack: list[Frame]) -> None:
         thread.locals = {len(stack) - 1 - at: variables for at, variables in reversed(thread.locals.items())}
 
 
+def is_main(stack: Sequence[Frame]) -> bool:
+    """Whether a stack, innermost frame first, is that of the process's first thread."""
+    outermost = next((frame for frame in reversed(stack) if not frame.native), None)
+    return outermost is not None and outermost.function in _MAIN
+
+
 class DumpReader:
     """Collects the threads and frames of one stretch into dumps.
 
@@ -124,6 +134,7 @@ class DumpReader:
     FORMAT: str
     FAMILY = "python"
     RUNTIME: str | None = "CPython"
+    OUTERMOST_FIRST = False
     BEGINNINGS: tuple[bytes, ...]
     """How lines of this format start: an unfinished last line that starts so was cut."""
 
@@ -168,7 +179,9 @@ class DumpReader:
             if frame is not None:
                 append(frame)
                 continue
-            if not self.read(number, line) and self._skip(number, line):
+            # Frames of several formats look alike: below other lines, the outermost one is of whoever claims it.
+            foreign = self._pending and line.rstrip().endswith(ROOTS) and self._is_foreign(line)
+            if (foreign or not self.read(number, line)) and self._skip(number, line):
                 # The parser that is called next wants to see what stands before its first line (a time stamp).
                 lines.push_back(*self.gap)
                 self.finish(number)
@@ -252,6 +265,10 @@ class DumpReader:
         if self.dump is not None:
             self._add_problem(self.dump, _problem(number, reason, line))
 
+    def main_is_printed(self) -> bool:
+        """Whether the thread at hand is the process's first one, which runtimes that walk their list print last."""
+        return is_main(self.stack[::-1] if self.OUTERMOST_FIRST else self.stack)
+
     def _close_gap(self) -> None:
         self.gap.clear()
         self.blank = False
@@ -266,17 +283,23 @@ class DumpReader:
             self.thread = None
         self.stack.clear()
 
+    def _is_foreign(self, line: bytes) -> bool:
+        """Whether a dump of another format begins in this line."""
+        from threaddump_parsers import claimant  # the package finds this module, so not at its top
+
+        other = claimant(line)
+        return other is not None and other.FORMAT != self.FORMAT
+
     def _skip(self, number: int, line: bytes) -> bool:
         """Put a line into the gap. True where the stretch ends: at another's line, or after many lines of nobody."""
-        from threaddump_parsers import claimant  # the package finds this module, so not at its top
+        from threaddump_parsers import claimant
 
         if not self.gap:
             self.known = _NO_FRAMES.get
             if self.dump is not None:
                 self.dump.end_line = number - 1
         blank = not line.strip(b" \t\r\n-=")  # or a rule: py-spy prints one before a subprocess
-        other = None if blank else claimant(line)
-        if not blank and (self._ends(number, line) if other is None else other.FORMAT != self.FORMAT):
+        if not blank and (self._is_foreign(line) if claimant(line) is not None else self._ends(number, line)):
             # The two lines before it and the line itself.
             self.gap = deque([*self.gap, (number, line)], maxlen=3)
             return True

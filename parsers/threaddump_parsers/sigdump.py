@@ -63,7 +63,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
 
 
 def _frame(plain: bytes) -> Frame | None:
-    found = _FRAME.fullmatch(plain)
+    found = _FRAME.fullmatch(plain) if plain.endswith(b"'") else None
     return None if found is None else Frame(text(found[3]), text(found[1]), number_of(found[2]))
 
 

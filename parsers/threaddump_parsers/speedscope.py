@@ -34,7 +34,7 @@ _COUNTED = {"none", "bytes"}
 
 def claims(line: bytes) -> bool:
     """The line that names the schema, near the beginning of the document."""
-    return _SCHEMA in line[:4096] and line.lstrip()[:1] in {b"{", b'"'}
+    return _SCHEMA in line[:4096] and line.lstrip(b" \t")[:1] in {b"{", b'"'}
 
 
 def parse(lines: Lines) -> Iterator[Dump]:
@@ -152,15 +152,16 @@ def _weighted(profile: dict[str, Any], frames: list[str]) -> Iterator[tuple[tupl
         known = weights if isinstance(weights, list) else []
         for number, stack in enumerate(stacks):
             if isinstance(stack, list):
-                weight = known[number] if number < len(known) else 1
-                yield tuple(_named(stack, frames)), float(weight) if isinstance(weight, int | float) else 1.0
+                weight = _number(known[number]) if number < len(known) else None
+                yield tuple(_named(stack, frames)), 1.0 if weight is None else weight
     elif isinstance(events, list):
         open_frames: list[int] = []
         since = 0.0
         for event in events:
-            if not isinstance(event, dict) or not isinstance(event.get("at"), int | float):
+            at = _number(event.get("at")) if isinstance(event, dict) else None
+            if at is None:
                 continue
-            at, frame = float(event["at"]), event.get("frame")
+            frame = event.get("frame")
             if open_frames and at > since and len(open_frames) <= 1000:
                 yield tuple(_named(open_frames, frames)), at - since
             since = at
@@ -168,6 +169,11 @@ def _weighted(profile: dict[str, Any], frames: list[str]) -> Iterator[tuple[tupl
                 open_frames.append(frame)
             elif event.get("type") == "C" and open_frames:
                 open_frames.pop()
+
+
+def _number(value: object) -> float | None:
+    """The value if it is a number that can be counted with; Python's JSON has NaN, and numbers of any size."""
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else None
 
 
 def _named(stack: list[Any], frames: list[str]) -> Iterator[str]:

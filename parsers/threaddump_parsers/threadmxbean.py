@@ -75,8 +75,8 @@ CAPTURE = (
     ("visualvm", "Thread Dump in the context menu of a process; for the JVM's own text use jcmd"),
 )
 INITIALS = b'"TPS'
-SIGNATURE = rb'"[^"\n]|Process Thread Dump: |Thread \d{1,19} \('
-WORDS = (b" Id=", b" - Thread t@", b"Thread Dump: ", b"Thread ", b'" RUNNABLE', b"WAITING", b'" BLOCKED')
+SIGNATURE = rb'"[^"\n]|Process Thread Dump: |Thread \d{1,19} \(|State: (?:RUNNABLE|BLOCKED|(?:TIMED_)?WAITING)'
+WORDS = (b" Id=", b" - Thread t@", b"Thread Dump: ", b"Thread ", b"RUNNABLE", b"BLOCKED", b"WAITING")
 
 _STATE = "|".join(sorted(STATES))
 _INFO = re.compile(
@@ -96,7 +96,7 @@ _ACTIVE = re.compile(rb"(\d{1,9}) active threads\s*")
 _HADOOP_FRAMES = 20
 """``STACK_DEPTH`` of ``ReflectionUtils``; other printers of this form have no limit."""
 _TITLE = b"Full thread dump "
-_VM = re.compile(r"Full thread dump (.*?) ?\((\S+) [^()]*\):?")
+_VM = re.compile(r"Full thread dump (.*?) ?\(([^\s()]++) [^()]*\):?")
 _DATE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s*")
 _WEBLOGIC = re.compile(rf'"(.*)" (?:waiting for lock (\S+) )?({_STATE})(?: (?:native|suspended))*', re.DOTALL)
 _JCONSOLE_NAME = "Name: "
@@ -109,6 +109,7 @@ _LOCK = re.compile(
     r'(?:<([0-9a-f]{1,16})> \(an? (\S+)\)|([^\s<>]+@[0-9a-f]{1,16}))(?: owned by "(.*)" t@(\d{1,19}))?',
     re.IGNORECASE | re.DOTALL,
 )
+_OLDEST = "main"
 _LOOK_AHEAD = 6
 
 
@@ -118,7 +119,7 @@ def claims(line: bytes) -> bool:
         case b'"':
             return (
                 (b" Id=" in line and _info(_plain(line)) is not None)
-                or (b" - Thread t@" in line and _VISUALVM.fullmatch(_plain(line)) is not None)
+                or (b" - Thread t@" in line and _is_visualvm(line))
                 or _is_weblogic(line)
             )
         case b"S":
@@ -128,6 +129,11 @@ def claims(line: bytes) -> bool:
         case b"P":
             return line.startswith(_HADOOP_TITLE)
     return False
+
+
+def _is_visualvm(line: bytes) -> bool:
+    match = _VISUALVM.fullmatch(_plain(line))
+    return match is not None and match[2] is not None
 
 
 def _is_weblogic(line: bytes) -> bool:
@@ -186,6 +192,7 @@ def _info(plain: str) -> tuple[re.Match[str], re.Match[str] | None] | None:
 
 class _Reader(ThreadText):
     FORMAT = FORMAT
+    FORMS = True
 
     def __init__(self, begun: Dump) -> None:
         super().__init__()
@@ -239,6 +246,11 @@ class _Info(_Reader):
         thread.daemon = flags.startswith("daemon") if flags else None
         self._header = (waits_for, owner[1], int(owner[2])) if owner is not None else (waits_for, None, None)
         return thread
+
+    def repeats(self, thread: Thread) -> bool:
+        threads = self.dump.threads if self.dump is not None else []
+        oldest = bool(threads) and threads[0].name == thread.name == _OLDEST  # of another JVM, with other ids
+        return oldest or super().repeats(thread)
 
     def begun(self, thread: Thread) -> None:
         self._listing = False
@@ -337,6 +349,7 @@ class _WithoutIds(_Reader):
 
 
 class _WebLogic(_WithoutIds):
+    ALONE = True
     FRAME = re.compile(rb"\s+([^\s-].*)")
 
     def header(self, plain: str) -> Thread | None:
@@ -359,21 +372,36 @@ class _JConsole(_WithoutIds):
     def __init__(self, begun: Dump, name: str) -> None:
         super().__init__(begun)
         begun.line -= 1
-        self._name = name
+        self._name: tuple[int, str] | None = (begun.line, name)
+        """The line that names the next thread."""
+        self._before = 0
+        """The last line of the thread before it."""
+        self._line = 0
+        """The line that named the thread at hand."""
+
+    def begin_dump(self, number: int) -> Dump:
+        return super().begin_dump(self._line or number)
 
     def header(self, plain: str) -> Thread | None:
         match = _JCONSOLE.fullmatch(plain) if plain.startswith("State: ") and self._name else None
-        if match is None:
+        if match is None or self._name is None:
             return None
-        thread = Thread(self._name[len(_JCONSOLE_NAME) :], 0, match[1], match[1])
-        self._name = ""
+        self._line, name = self._name
+        self._name = None
+        thread = Thread(name[len(_JCONSOLE_NAME) :], 0, match[1], match[1])
         if match[2]:
             lock = self.interned.lock(match[2])
             self.wait(thread, lock, match[3], None, wants=match[1] == "BLOCKED")
         return thread
 
+    def repeats(self, thread: Thread) -> bool:
+        again = super().repeats(thread)
+        if again:
+            self._last_line = self._before  # the name is the next dump's
+        return again
+
     def begun(self, thread: Thread) -> None:
-        thread.line -= 1  # the name stands above the state
+        thread.line = self._line  # the name stands above the state
 
     def detail(self, thread: Thread, line: str) -> bool:  # noqa: ARG002
         plain = line.strip()
@@ -383,5 +411,5 @@ class _JConsole(_WithoutIds):
                 self.monitors.append(Held(lock, len(self.stack) - 1 if self.stack else None))
             return lock is not None
         if plain.startswith(_JCONSOLE_NAME):
-            self._name = plain
+            self._name, self._before = (self.number, plain), self._last_line
         return plain.startswith(_JCONSOLE_NAME) or _JCONSOLE_DETAILS.fullmatch(plain) is not None

@@ -37,7 +37,7 @@ from collections.abc import Iterator
 
 from threaddump_parsers.lines import Lines
 from threaddump_parsers.model import Dump, Frame, Thread
-from threaddump_parsers.python_frames import DumpReader, clean, innermost_first, number_of, text
+from threaddump_parsers.python_frames import ROOTS, DumpReader, clean, innermost_first, is_main, number_of, text
 
 FORMAT = "traceback"
 FAMILY = "python"
@@ -53,6 +53,8 @@ CAPTURE = (
 INITIALS = b" \t#<Tt-=~*+FDM\x1b"
 SIGNATURE = (
     rb"# Thread|<_?\w{0,30}Thread\(|~{5,} ?Stack of |Dumping stack traces|={10,} Thread Dump =|-{3,} {3,}Thread #\d"
+    rb"|-{3,} *Thread \d{1,20} \"|#{3,} ProcessID=\d|MainThread:?\r?\n"
+    rb'|  File "[^"\n]{1,200}threading\.py", line \d{1,9}, in __?bootstrap\b'
 )
 WORDS = (b"hread", b"Stack of ", b"Dumping stack")
 
@@ -60,7 +62,10 @@ _STARTS = (b'File "', b'File: "')
 _CALLS = b"(most recent call "
 _AHEAD = 8
 _NAMES_AHEAD = 300
+_NAMES_QUIET = 20
+"""Lines without a frame that may stand between two of one dump, before its variables are told."""
 _MAX_HEADER = 1000
+_MAIN_THREAD = "MainThread"
 _HINTS = (b"hread", b"Stack of", b"# Greenlet", b", started")
 _IDENT = rb"(?P<id>\d{5,20}|0x[0-9a-f]{6,16})"
 _HEADERS = tuple(
@@ -86,6 +91,7 @@ _HEADERS = tuple(
         rb"-{3,} +(?:Thread #-?(?P<id>\d{1,20})|(?P<name>Green Thread)) +-{3,}",
     )
 )
+_BARE = -1
 _REPR = re.compile(rb"<[\w.]{1,99}\((.*), (?:started|initial|stopped)( daemon)?(?: (\d{1,20}))?\)>", re.DOTALL)
 _NAME_AND_ID = re.compile(rb"(.*)\((\d{5,20})\)(?: .*)?", re.DOTALL)
 _AIRFLOW = re.compile(rb"Dumping stack traces for all threads in PID (\d{1,20})")
@@ -97,13 +103,16 @@ _NAME = re.compile(rb"[\w.:@#/+-]{1,80}(?: ?\([\w.<>-]{1,80}\))?:?|AnyIO worker 
 _LOCALS = b"LOCAL VARIABLES"
 _VARIABLE = re.compile(rb"[{ ]'(\w{1,200})': (.*?)[,}]?", re.DOTALL)
 _PROCESS = re.compile(rb"#{3,} ProcessID=(\d{1,20}), ")
-_ROOTS = (b"in _bootstrap", b"in __bootstrap")
-_NO_SOURCE = re.compile(rb"\s*(?:[~^ ]+|\[Previous line repeated \d{1,20} more times?\])")
+_NO_SOURCE = re.compile(rb"[~^ ]+|\[Previous line repeated \d{1,20} more times?\]")
 _RECIPE = re.compile(rb"sys\._current_frames|(?:extract|format|print)_stack\(|\bdump_traceback\(")
 _DUMPERS = re.compile(
     r"(?:^|[/\\])(?:traceback\.py:|_pydevd_bundle[/\\]pydevd_utils\.py:dump_threads|pystuck[/\\]|oslo_reports[/\\]"
     r"|pytest_timeout\.py:|odoo[/\\]tools[/\\]misc\.py:dumpstacks)"
 )
+
+
+_Header = tuple[str, str | None, bool | None]
+"""The name, the id as a number in hex, and whether it is a daemon."""
 
 
 def claims(line: bytes) -> bool:
@@ -118,7 +127,7 @@ def claims(line: bytes) -> bool:
         return (body.startswith(b"File: ") or _is_root(body)) and _frame(body) is not None
     if not line.endswith(b"\n"):
         return False  # it may be cut from a header of another format
-    return _is_title(plain) or _header(plain) is not None or plain.rstrip(b":") == b"MainThread"
+    return _is_title(plain) or _header(plain) is not None or plain.rstrip(b":") == _MAIN_THREAD.encode()
 
 
 def parse(lines: Lines) -> Iterator[Dump]:
@@ -126,7 +135,7 @@ def parse(lines: Lines) -> Iterator[Dump]:
     ahead = [clean(line) for _, line in lines.peek(_AHEAD)]
     if not ahead:
         return
-    if _is_root(ahead[0]) or ahead[0].rstrip(b":") == b"MainThread":
+    if _is_root(ahead[0]) or ahead[0].rstrip(b":") == _MAIN_THREAD.encode():
         if _names_stacks(lines):
             yield from _Reader(lines, named_only=True).run(lines)
     elif _is_start(ahead):
@@ -138,7 +147,7 @@ def _is_title(plain: bytes) -> bool:
 
 
 def _is_root(plain: bytes) -> bool:
-    return plain.endswith(_ROOTS) and b"threading.py" in plain
+    return plain.endswith(ROOTS) and b"threading.py" in plain
 
 
 def _is_rule(plain: bytes) -> bool:
@@ -161,17 +170,20 @@ def _names_stacks(lines: Lines) -> bool:
     above = [clean(line) for _, line in lines.last]
     if any(_frame(plain) for plain in above):
         return False  # in the middle of a stack that was refused at its start
-    found, name = 0, b""
+    found, name, quiet = 0, b"", 0
     for plain in [*above, *(clean(line) for _, line in lines.peek(_NAMES_AHEAD))]:
         if _frame(plain) is not None:
             found += _NAME.fullmatch(name) is not None
             if found == 2:
                 return True
-            name = b" "
+            name, quiet = b" ", 0
         elif not _is_rule(plain):
             if found and plain == _LOCALS:
                 return True
             name = plain
+            quiet += 1
+            if quiet > _NAMES_QUIET:
+                return False
     return False
 
 
@@ -188,27 +200,27 @@ def _frame(plain: bytes) -> Frame | None:
     return Frame(text(function), text(file), line) if file and function and line is not None else None
 
 
-def _header(plain: bytes) -> tuple[str, str | None, bool | None] | None:
-    """The name, the id as a number in hex, and whether it is a daemon; None for a line that heads no thread."""
+def _header(plain: bytes) -> tuple[_Header, int] | None:
+    """What the header of a thread says, and which form it has; None for a line that heads no thread."""
     if (
         len(plain) > _MAX_HEADER
         or _CALLS in plain
         or (b"hread" not in plain and b"tack" not in plain and b"#" not in plain and b", started" not in plain)
     ):
         return None
-    for pattern in _HEADERS:
+    for form, pattern in enumerate(_HEADERS):
         found = pattern.fullmatch(plain)
         if found is not None:
             part = found.groupdict()
             if part.get("who") is not None:
-                return _who(part["who"])
+                return _who(part["who"]), form
             name, ident, daemon = part.get("name") or b"", part.get("id"), part.get("daemon")
             name = b"" if name == b"None" else name
-            return text(name).strip("'\" "), _hex(ident), None if daemon is None else daemon == b"True"
+            return (text(name).strip("'\" "), _hex(ident), None if daemon is None else daemon == b"True"), form
     return None
 
 
-def _who(printed: bytes) -> tuple[str, str | None, bool | None]:
+def _who(printed: bytes) -> _Header:
     """Read ``<Thread(name, started daemon 17)> (facts)``, ``name(17)``, ``17`` or whatever else names a thread."""
     found = _REPR.match(printed)
     if found is not None:
@@ -223,7 +235,7 @@ def _who(printed: bytes) -> tuple[str, str | None, bool | None]:
 
 def _id_in(name: str) -> str | None:
     """What tells a thread apart without an id: there is one main thread, and a greenlet's name has its address."""
-    return name if name == "MainThread" or " at 0x" in name else None
+    return name if name == _MAIN_THREAD or " at 0x" in name else None
 
 
 def _hex(ident: bytes | None) -> str | None:
@@ -235,6 +247,7 @@ def _hex(ident: bytes | None) -> str | None:
 
 class _Reader(DumpReader):
     FORMAT = FORMAT
+    OUTERMOST_FIRST = True
     BEGINNINGS = (b'  File "', b'File: "', b"# Thread", b"Thread 0x", b"<Thread(", b"~~~", b"---")
 
     def __init__(self, lines: Lines, *, named_only: bool = False) -> None:
@@ -247,6 +260,8 @@ class _Reader(DumpReader):
         self._guru = False
         self._foreign = False
         """Whether the frames that come next are not of a thread: an exception's, or after the end."""
+        self._form = _BARE
+        """Which form the header of the thread at hand has: those of one dump have the same."""
         self._names: set[bytes] = set()
         """The bare names that the dump has so far."""
         self._variables: dict[str, str] | None = None
@@ -262,7 +277,7 @@ class _Reader(DumpReader):
 
     def read(self, number: int, line: bytes) -> bool:
         if self._variables is not None and line[:1] in (b"{", b" ") and not line.startswith(b'  File "'):
-            return self._read_variable(clean(line))
+            return not self._is_foreign(line) and self._read_variable(clean(line))
         if not _is_rule(line.rstrip()):
             self._variables = None
         if b"File: " in line and _RECIPE.search(line) and (dumper := _frame(clean(line))) is not None:
@@ -281,7 +296,7 @@ class _Reader(DumpReader):
         # A last line without an end may be cut; a thread of which nothing follows is no loss.
         header = _header(plain) if line.endswith(b"\n") else None
         if header is not None:
-            self._read_thread(number, header)
+            self._read_thread(number, *header)
             process = _PROCESS.match(plain)
             if process is not None and self.dump is not None:
                 self.dump.pid = number_of(process[1])
@@ -290,8 +305,22 @@ class _Reader(DumpReader):
             return self._read_below(number, plain)
         return self._read_remark(number, plain)
 
-    def _read_thread(self, number: int, header: tuple[str, str | None, bool | None]) -> None:
+    def _is_foreign(self, line: bytes) -> bool:
+        # The outermost frame of a thread that a bare name heads, in a dump in which other headers did.
+        named = not self._named_only and bool(self.stack) and bool(self.gap) and _is_root(clean(line))
+        return (named and self._name_above() is not None) or super()._is_foreign(line)
+
+    def _name_above(self) -> tuple[int, bytes] | None:
+        """The last line of the gap that is no rule, if it may be a thread's name."""
+        above = [(at, clean(line)) for at, line in self.gap]
+        at, name = next(((at, plain) for at, plain in reversed(above) if not _is_rule(plain)), (0, b""))
+        return (at, name) if _NAME.fullmatch(name) else None
+
+    def _read_thread(self, number: int, header: _Header, form: int) -> None:
         (name, address, daemon), before = header, self.dump
+        if before is not None and self._is_next(before, name, form):
+            self.begin(number, number)
+        self._form = form
         self._foreign = False
         self.add_thread(Thread(name, number, address=address, daemon=daemon), address or _id_in(name))
         if self.dump is not before:
@@ -301,19 +330,32 @@ class _Reader(DumpReader):
             self.dump.taken_at = text(stamp[1] + b"T" + stamp[2] + b"." + stamp[3])
             self.dump.pid = number_of(stamp[4])
 
+    def _is_next(self, dump: Dump, name: str, form: int) -> bool:
+        """Whether a thread with this name is of the next dump.
+
+        ``sys._current_frames`` has the main thread last, and ``threading.enumerate`` has it first: then others follow.
+        """
+        if not dump.threads:
+            return False
+        first, last = dump.threads[0], dump.threads[-1]
+        if first is last or first.name == _MAIN_THREAD or is_main(first.stack):
+            of_main = first.name == _MAIN_THREAD or (first is last and self.main_is_printed())
+            return (name == first.name == _MAIN_THREAD) or (of_main and form != self._form)
+        return self.thread is last and (last.name == _MAIN_THREAD or self.main_is_printed())
+
     def _read_name(self) -> None:
         """Take the last line of the gap for the name of the thread whose first frame is at hand."""
-        above = [(at, clean(line)) for at, line in self.gap]
-        at, name = next(((at, plain) for at, plain in reversed(above) if not _is_rule(plain)), (0, b""))
-        if _NAME.fullmatch(name):
+        above = self._name_above()
+        if above is not None:
+            at, name = above
             self._pending = max(0, self._pending - 1)
             # No id tells the dumps apart: a name that comes again after a log's lines, or after the main thread, which
             # is printed last.
             last = self.dump.threads[-1] if self.dump is not None and self.dump.threads else None
-            if name in self._names and last is not None and (self._pending or last.name == "MainThread"):
+            if name in self._names and last is not None and (self._pending or last.name == _MAIN_THREAD):
                 self.begin(at, at)
                 self._names.clear()
-            self._read_thread(at, (text(name.rstrip(b":")), None, None))
+            self._read_thread(at, (text(name.rstrip(b":")), None, None), _BARE)
             self._names.add(name)
 
     def _read_below(self, number: int, plain: bytes) -> bool:
@@ -327,7 +369,7 @@ class _Reader(DumpReader):
             return False
         if _RECIPE.search(plain):
             self._recipes.add(len(self.stack))
-        if not _NO_SOURCE.fullmatch(plain):
+        if not _NO_SOURCE.fullmatch(plain.lstrip()):
             self.add_source(plain.strip().strip(b"`") if self._guru else plain)
         return True
 

@@ -83,7 +83,7 @@ def test_a_lock_that_is_entered_is_wanted_and_one_to_be_notified_by_is_not() -> 
 
 
 def test_waiters_of_one_lock_share_it() -> None:
-    first, second = only(f"{WAITER}\n{WAITER.replace('8169', '8170')}").threads
+    first, second = only(f"{WAITER}\n{WAITER.replace('8169', '8170').replace('Thread 3', 'Thread 4')}").threads
     assert first.blocked_on is second.blocked_on
     assert first.stack is second.stack
 
@@ -100,7 +100,7 @@ def test_the_name_of_the_program_is_no_name() -> None:
 
 
 def test_native_frames_with_the_python_frame_in_an_argument() -> None:
-    dump = only(f"{NATIVE}\n{NATIVE.replace('LWP 9', 'LWP 10')}")
+    dump = only(f"{NATIVE}\n{NATIVE.replace('LWP 9', 'LWP 10').replace('Thread 4', 'Thread 5')}")
     assert functions(dump)[0] == ["do_futex_wait", "lock_PyThread_acquire_lock", "_thread.lock.__enter__", "get"]
     frames = dump.threads[0].stack
     assert [(frame.native, frame.line) for frame in frames] == [(True, 111), (True, 179), (True, None), (False, 9)]
@@ -174,6 +174,14 @@ def test_what_the_process_died_of(said: str, died: str | None) -> None:
 
 def test_a_thread_seen_again_starts_the_next_dump() -> None:
     assert [len(dump.threads) for dump in parse(f"{WAITER}\n{MAIN}\n[New LWP 9]\n{WAITER}\n{MAIN}")] == [2, 2]
+
+
+def test_dumps_of_several_processes() -> None:
+    """Nothing repeats: gdb's own numbers do, or what it says before it shows threads, or when it lets go."""
+    other = MAIN.replace("7855", "99").replace("Thread 1", "Thread 2")
+    for between in ("[New LWP 98]\n", "[Inferior 1 (process 7855) detached]\n"):
+        assert [len(dump.threads) for dump in parse(f"{WAITER}\n{MAIN}\n{between}{other}")] == [2, 1]
+    assert [len(dump.threads) for dump in parse(f"{WAITER}\n{MAIN}\n{WAITER.replace('8169', '98')}")] == [2, 1]
 
 
 @pytest.mark.parametrize(
