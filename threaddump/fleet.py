@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from threaddump import intake
 from threaddump.analysis import STUCK_AFTER, Fingerprint, classifier_of, facts_of, fingerprint, report_of
 from threaddump.archives import from_each
-from threaddump.fanout import Engine, LostError, chunks, spread
+from threaddump.fanout import CHUNK_INPUTS, Engine, LostError, chunks, spread
 from threaddump.report import DumpReport
 from threaddump.sources import STDIN, InputError, Source
 from threaddump.summary import Summary
@@ -49,15 +49,18 @@ def summarize(
     where the engine is lost.
     """
     work = partial(_summarize, rules=rules, stuck_after=stuck_after)
+    work_there = partial(_summarize_and_collect, rules=rules, stuck_after=stuck_after)
     total = Summary(rules=set(rules.names) if rules is not None else set())
     here = [source for source in sources if engine is None or source.name == STDIN]
     there = [source for source in sources if engine is not None and source.name != STDIN]
     try:
-        for source in here:
+        for number, source in enumerate(here, 1):
             total.absorb(work([source]))
             advance(1)
+            if number % CHUNK_INPUTS == 0:
+                gc.collect()
         if engine is not None:
-            with closing(spread(work, chunks(there), engine)) as results:
+            with closing(spread(work_there, chunks(there), engine)) as results:
                 for chunk, result in results:
                     if isinstance(result, LostError):
                         result = _lost(chunk)
@@ -110,7 +113,13 @@ def _summarize(chunk: Sequence[Source], rules: Rules | None, stuck_after: float)
             except Exception as error:  # noqa: BLE001  (a defect of ours must not cost the other inputs)
                 reason = f"{source.label}: a defect of threaddump: {type(error).__name__}: {error}"
                 summary.fail(source.label, reason, "report it, with: threaddump analyze FILE")
-        gc.collect()
+    return summary
+
+
+def _summarize_and_collect(chunk: Sequence[Source], rules: Rules | None, stuck_after: float) -> Summary:
+    """In a worker, where nothing else frees what refers to itself; once a chunk: it takes longer than most dumps."""
+    summary = _summarize(chunk, rules, stuck_after)
+    gc.collect()
     return summary
 
 
