@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import socket
 import struct
@@ -142,3 +143,23 @@ def test_facts_of_a_process_that_has_ended() -> None:
     assert [line.startswith(facts.PREFIX) for line in watch.lines()] == [True]
     assert facts.tids(2**22 + 1) == []
     assert not Path(f"/proc/{2**22 + 1}").exists()
+
+
+def test_threads_that_the_dump_stopped_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a loaded machine they come back to their calls one by one; one that goes on is not waited for long."""
+    waits, goes_on, ends = Call("recvfrom", (5,)), Call("recvfrom", (6,)), Call("recvfrom", (7,))
+    answers = iter([{1: waits, 2: goes_on, 3: ends}, {}, {}, {1: waits}])
+    asked = []
+
+    def blocked(_: int, threads: list[int]) -> dict[int, Call]:
+        asked.append(sorted(threads))
+        return next(answers, {})
+
+    monkeypatch.setattr(facts.calls, "blocked", blocked)
+    alive = [1, 2, 3]
+    monkeypatch.setattr(facts, "tids", lambda _: list(alive))
+    watch = facts.Watch(2**22 + 1)
+    alive.remove(3)
+    *_, rows = (json.loads(line.removeprefix(facts.PREFIX)) for line in watch.lines())
+    assert [(row["tid"], row.get("call")) for row in rows["threads"]] == [(1, "recvfrom"), (2, None)]
+    assert asked == [[1, 2, 3], [1, 2], [1, 2], [1, 2], [2], [2], [2]]

@@ -28,6 +28,8 @@ PREFIX = b"# threaddump-os: "
 SCHEMA = 1
 _THREADS_A_LINE = 50
 _MOST_PEERS = 50
+_LOOK_AGAIN_S = (0.005, 0.01, 0.02, 0.04, 0.08)
+"""Pauses between looks at threads that run after a dump: on a loaded machine hundreds of them wait for a processor."""
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _CONTAINER = re.compile(r"(?:docker|libpod|cri-containerd|crio)?[-/]?([0-9a-f]{64})")
 _UNIT = re.compile(r"/([^/]+)\.service")
@@ -66,10 +68,21 @@ class Watch:
     def lines(self, facts: dict[str, Any] | None = None) -> Iterator[bytes]:
         """The facts as lines; ``facts`` are more of the process, which the capturer knows."""
         after = _moment(self.pid)
+        self._wait_for_the_late(after)
         yield _line({"schema": SCHEMA, **process(self.pid, after), **(facts or {})})
         threads = list(_threads(self.pid, self.before, after))
         for at in range(0, len(threads), _THREADS_A_LINE):
             yield _line({"threads": threads[at : at + _THREADS_A_LINE]})
+
+    def _wait_for_the_late(self, after: Moment) -> None:
+        """Look again for threads that the dump stopped, and that no processor has brought back to their calls yet."""
+        for pause in _LOOK_AGAIN_S:
+            there = set(tids(self.pid))
+            late = [tid for tid in self.before.calls if tid not in after.calls and tid in there]
+            if not late:
+                return
+            time.sleep(pause)
+            after.calls |= calls.blocked(self.pid, late)
 
 
 def _line(value: dict[str, Any]) -> bytes:
