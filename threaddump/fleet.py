@@ -58,7 +58,7 @@ def summarize(
             total.absorb(work([source]))
             advance(1)
             if number % CHUNK_INPUTS == 0:
-                gc.collect()
+                _collect()
         if engine is not None:
             with closing(spread(work_there, chunks(there), engine)) as results:
                 for chunk, result in results:
@@ -117,10 +117,20 @@ def _summarize(chunk: Sequence[Source], rules: Rules | None, stuck_after: float)
 
 
 def _summarize_and_collect(chunk: Sequence[Source], rules: Rules | None, stuck_after: float) -> Summary:
-    """In a worker, where nothing else frees what refers to itself; once a chunk: it takes longer than most dumps."""
+    """In a worker, which does nothing else."""
     summary = _summarize(chunk, rules, stuck_after)
-    gc.collect()
+    _collect()
     return summary
+
+
+def _collect() -> None:
+    """Free what refers to itself, where the collector is off: the command line has no use for it while it reads.
+
+    What stays is the catalog and caches for the most part. Walked each time it would take longer than the dumps.
+    """
+    if not gc.isenabled():
+        gc.collect()
+        gc.freeze()
 
 
 def _count(source: Source, summary: Summary) -> None:
