@@ -17,6 +17,7 @@ from threaddump.cli.options import (
     RulesOption,
     SourceRootOption,
     StuckAfterOption,
+    TopOption,
     checked_roots,
     own_rules,
 )
@@ -46,9 +47,7 @@ def analyze(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the report to FILE.")
     ] = None,
-    top: Annotated[
-        int, typer.Option("--top", "-n", min=1, metavar="N", help="Show the N worst of each list; the rest is counted.")
-    ] = 10,
+    top: TopOption = 10,
     fail_on: Annotated[
         FailOn | None, typer.Option("--fail-on", help="Exit with 1 if a finding is this severe or worse.")
     ] = None,
@@ -142,9 +141,7 @@ def diff(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the report to FILE.")
     ] = None,
-    top: Annotated[
-        int, typer.Option("--top", "-n", min=1, metavar="N", help="Show the N worst of each list; the rest is counted.")
-    ] = 10,
+    top: TopOption = 10,
     fail_on: Annotated[
         FailOn | None, typer.Option("--fail-on", help="Exit with 1 if a new or worse finding is this severe.")
     ] = None,

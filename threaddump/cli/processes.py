@@ -19,6 +19,7 @@ from threaddump.cli.options import (
     RulesOption,
     SourceRootOption,
     StuckAfterOption,
+    TopOption,
     checked_roots,
     duration,
     own_rules,
@@ -86,9 +87,7 @@ def capture(
         float, typer.Option("--timeout", parser=duration, metavar="TIME", help="Longest wait for a dump.")
     ] = 30.0,
     form: Annotated[Format, typer.Option("--format", "-f", help="Form of the report.")] = Format.terminal,
-    top: Annotated[
-        int, typer.Option("--top", "-n", min=1, metavar="N", help="Show the N worst of each list; the rest is counted.")
-    ] = 10,
+    top: TopOption = 10,
     fail_on: Annotated[
         FailOn | None, typer.Option("--fail-on", help="Exit with 1 if a finding is this severe or worse.")
     ] = None,
